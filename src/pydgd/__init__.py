@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""PyDGD: a sample's closest normal by a deep generative decoder, and the genes that differ from it.
+
+Names load on first use, so that importing the package costs nothing (torch alone takes a second).
+
+Example:
+    >>> import pydgd
+    >>> sorted(pydgd.__all__)
+    ['ClosestNormal', 'DGD', '__version__', 'differential_expression', 'pl', 'read_counts']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydgd._version import __version__
+
+if TYPE_CHECKING:
+    from pydgd import plotting as pl
+    from pydgd.data import read_counts
+    from pydgd.dgd import DGD
+    from pydgd.differential import differential_expression
+    from pydgd.inference import ClosestNormal
+
+__all__ = ["DGD", "ClosestNormal", "__version__", "differential_expression", "pl", "read_counts"]
+
+_WHERE = {
+    "DGD": ("pydgd.dgd", "DGD"),
+    "ClosestNormal": ("pydgd.inference", "ClosestNormal"),
+    "differential_expression": ("pydgd.differential", "differential_expression"),
+    "pl": ("pydgd.plotting", None),
+    "read_counts": ("pydgd.data", "read_counts"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # a module attribute may be anything
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pydgd' has no attribute {name!r}")
+    module_name, attribute = _WHERE[name]
+    module = import_module(module_name)
+    value = module if attribute is None else getattr(module, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every option of a training run, with its default, range and meaning."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pydgd.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class TrainingConfig(BaseModel):
+    """Options of `DGD.fit`.
+
+    Defaults were chosen by the held-out likelihood of genes that a sample's representation did not see
+    (docs/method.md), on 619 healthy samples.
+
+    Attributes:
+        latent_dim: Latent dimensions D; at most one less than the training samples.
+        n_components: Components K of the latent mixture; None: one per 20 training samples, at most 30.
+        prior: ``em`` (refitted by expectation-maximisation) or ``gradient`` (trained with the decoder).
+        covariance_type: Covariance of the components, see `pydgd.core.latent.COVARIANCE_TYPES`.
+        n_units_hidden_layers: Widths of the decoder's hidden layers; none makes it linear on the link scale.
+        activations: One name per hidden layer, or one name for all.
+        output_module: Distribution of the counts, see `pydgd.core.outputmodules.OUTPUT_MODULES`.
+        output_activation: ``softplus`` or ``sigmoid``.
+        dropout: Share of hidden units silenced in training.
+        scaling: Rule of the scaling factors, see `pydgd.data.scaling`.
+        min_detected: A gene is modelled if more than this share of the training samples has reads of it.
+        epochs: Passes over the training samples.
+        batch_size: Samples per step.
+        learning_rate: Peak of the schedule, in natural-log units of the means per step.
+        schedule: ``one_cycle``, ``cosine`` or ``constant``.
+        validation: Share of the samples (whole groups) held out to watch the likelihood; 0 for none.
+        group_key: Column of `obs` whose groups are not split by the validation; None: ``donor`` if present.
+        label_key: Column of `obs` that describes training samples (``tissue``); None: ``tissue`` if present.
+        validate_every: Epochs between two looks at the held-out samples.
+        patience: Looks without improvement before training stops.
+        seed: Decides every random choice of the run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latent_dim: Positive = 64
+    n_components: Positive | None = None
+    prior: Literal["em", "gradient"] = "em"
+    covariance_type: str = "tied"
+    n_units_hidden_layers: tuple[Positive, ...] = ()
+    activations: str | tuple[str, ...] = "elu"
+    output_module: Literal["nb_feature_dispersion", "nb_full_dispersion", "poisson"] = "nb_feature_dispersion"
+    output_activation: Literal["softplus", "sigmoid"] = "softplus"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    scaling: Literal["total", "mean", "median"] = "total"
+    min_detected: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    epochs: Positive = 40
+    batch_size: Positive = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 0.03
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    group_key: str | None = None
+    label_key: str | None = None
+    validate_every: Positive = 10
+    patience: Positive = 3
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_activation_per_layer(self) -> "TrainingConfig":
+        n_layers = len(self.n_units_hidden_layers)
+        if not isinstance(self.activations, str) and len(self.activations) != n_layers:
+            raise ValueError(f"activations: expected {n_layers} names or one, got {len(self.activations)}")
+        return self
+
+    @property
+    def layer_activations(self) -> list[str]:
+        """One activation name per hidden layer."""
+        if isinstance(self.activations, str):
+            return [self.activations] * len(self.n_units_hidden_layers)
+        return list(self.activations)
+
+
+def training_config(**options: object) -> TrainingConfig:
+    """Check options.
+
+    Args:
+        **options: Fields of `TrainingConfig`.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        ConfigError: If an option is unknown or has a value that is not allowed; names all of them.
+
+    Example:
+        >>> training_config(latent_dim=8).latent_dim
+        8
+    """
+    try:
+        return TrainingConfig.model_validate(options)
+    except ValidationError as error:
+        lines = [_line(one["loc"], one["msg"], one["input"]) for one in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _line(where: tuple[int | str, ...], message: str, got: object) -> str:
+    name = ".".join(str(part) for part in where)
+    if name not in TrainingConfig.model_fields and message.startswith("Extra"):
+        return f"unknown option {name!r}; options are {', '.join(TrainingConfig.model_fields)}"
+    return f"{name or 'options'}: {message[0].lower()}{message[1:]}, got {got!r}"

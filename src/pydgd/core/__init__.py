@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model in tensors: distributions of counts, output modules, decoder and latent priors. Torch only."""

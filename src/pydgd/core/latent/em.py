@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Expectation-maximisation for Gaussian mixtures, as functions from parameters to better parameters."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pydgd.core.latent.covariances import VANISHED, CovarianceType, row_counts
+
+SMALLEST_WEIGHT = 1e-20  # keeps ln w finite for a component that nothing belongs to
+
+
+@dataclass(frozen=True)
+class MixtureParameters:
+    """Weights (K,), means (K, D) and covariance in the shape of its type; float64."""
+
+    weights: Tensor
+    means: Tensor
+    covariance: Tensor
+
+
+@dataclass(frozen=True)
+class EMFit:
+    """Where a run of EM ended.
+
+    Attributes:
+        parameters: The mixture.
+        lower_bound: Mean log density of the rows under it, nats.
+        n_iter: Iterations done.
+        converged: Whether the stop rule was met.
+        counts: Expected rows per component, (K,).
+        log_prob: Log density of each row, (N,).
+    """
+
+    parameters: MixtureParameters
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    counts: Tensor
+    log_prob: Tensor
+
+
+def joint_log_prob(z: Tensor, parameters: MixtureParameters, kind: CovarianceType) -> Tensor:
+    """Log density of each row and component including the log weight, nats, (N, K)."""
+    log_weights = parameters.weights.clamp_min(SMALLEST_WEIGHT).log()
+    return kind.log_density(z, parameters.means, parameters.covariance) + log_weights
+
+
+def e_step(z: Tensor, parameters: MixtureParameters, kind: CovarianceType) -> tuple[Tensor, Tensor]:
+    """Responsibilities (N, K) and the log density of each row (N,)."""
+    joint = joint_log_prob(z, parameters, kind)
+    return torch.softmax(joint, dim=1), torch.logsumexp(joint, dim=1)
+
+
+def m_step(
+    z: Tensor, responsibilities: Tensor, last: MixtureParameters, kind: CovarianceType, reg_covar: float
+) -> MixtureParameters:
+    """The parameters that the responsibilities ask for; `reg_covar` is added to every variance."""
+    counts = row_counts(responsibilities)
+    alive = counts > VANISHED  # the others keep their place and shape
+    means = pick_components(alive, responsibilities.T @ z / counts[:, None], last.means)
+    covariance = kind.estimate(z, responsibilities, means)
+    covariance = covariance + reg_covar * kind.identity(*means.shape).to(z.device)
+    if not kind.tied:
+        covariance = pick_components(alive, covariance, last.covariance)
+    return MixtureParameters(counts / counts.sum(), means, covariance)
+
+
+def pick_components(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Along the first axis, `yes` for the components chosen (K,) and `no` for the others."""
+    return torch.where(chosen.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+
+def run_em(
+    z: Tensor,
+    start: MixtureParameters,
+    kind: CovarianceType,
+    *,
+    reg_covar: float,
+    tol: float,
+    max_iter: int,
+) -> EMFit:
+    """Iterate from `start` until the mean log density changes by at most `tol` of itself.
+
+    One iteration is an M step and then an E step, so the bound that stops the run is that of the
+    parameters returned.
+
+    Args:
+        z: Rows, (N, D), float64.
+        start: Where to begin.
+        kind: Covariance type.
+        reg_covar: Added to every variance at each M step.
+        tol: Relative change of the mean log density at which to stop.
+        max_iter: Most iterations, at least 1.
+
+    Returns:
+        The fit.
+
+    Source:
+        Dempster, Laird & Rubin (1977), JRSS B 39:1.
+    """
+    parameters, n_iter, converged = start, 0, False
+    responsibilities, log_prob = e_step(z, start, kind)
+    bound = log_prob.mean().item()
+    while n_iter < max_iter and not converged:
+        parameters = m_step(z, responsibilities, parameters, kind, reg_covar)
+        responsibilities, log_prob = e_step(z, parameters, kind)
+        last_bound, bound = bound, log_prob.mean().item()
+        n_iter, converged = n_iter + 1, abs(bound - last_bound) <= tol * abs(last_bound)
+    return EMFit(parameters, bound, n_iter, converged, responsibilities.sum(dim=0), log_prob)

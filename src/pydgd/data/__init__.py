@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labels live here: counts from files and tables, checked, aligned by name, and scaled."""
+
+from pydgd.data.align import AlignedCounts, align_to_genes
+from pydgd.data.counts import as_counts
+from pydgd.data.detection import detected_genes
+from pydgd.data.genes import gene_id_type, strip_version
+from pydgd.data.readers import read_counts
+from pydgd.data.scaling import SCALING_RULES, scaling_factors, typical_profile
+from pydgd.data.selection import select_samples
+from pydgd.data.simulate import Simulation, simulate_blocks, simulate_cohort
+from pydgd.data.validation import validate_counts
+
+__all__ = [
+    "SCALING_RULES",
+    "AlignedCounts",
+    "Simulation",
+    "align_to_genes",
+    "as_counts",
+    "detected_genes",
+    "gene_id_type",
+    "read_counts",
+    "scaling_factors",
+    "select_samples",
+    "simulate_blocks",
+    "simulate_cohort",
+    "strip_version",
+    "typical_profile",
+    "validate_counts",
+]

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`DGD`: a trained model as its user meets it, with names at every edge."""
+
+import logging
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+import torch
+from anndata import AnnData
+
+from pydgd._version import __version__
+from pydgd.checkpoints import ModelRecord, load_model, save_model
+from pydgd.config import TrainingConfig, training_config
+from pydgd.data import align_to_genes, as_counts, detected_genes, scaling_factors, typical_profile
+from pydgd.errors import ConfigError, TrainingError
+from pydgd.inference import ClosestNormal, SearchOptions, closest_normal
+from pydgd.training import EpochReport, fit, split_groups
+
+_log = logging.getLogger(__name__)
+
+POINTS = ("map",)
+"""What `DGD.closest_normal` can return: ``map``, the decoded most probable representation."""
+
+
+class DGD:
+    """A deep generative decoder trained on healthy samples.
+
+    Made by `fit` or `load`.
+
+    Attributes:
+        record: Model, training representations, labels, history, options and provenance.
+
+    Example:
+        >>> from pydgd.data import simulate_cohort
+        >>> cohort = simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=200, seed=0)
+        >>> model = DGD.fit(cohort.normals, latent_dim=4, epochs=5)
+        >>> normal = model.closest_normal(cohort.cases)
+        >>> normal.means.shape[0] == cohort.cases.n_obs
+        True
+    """
+
+    def __init__(self, record: ModelRecord) -> None:
+        self.record = record
+
+    @classmethod
+    def fit(
+        cls,
+        data: AnnData | pd.DataFrame,
+        *,
+        progress: Callable[[EpochReport], None] | None = None,
+        **options: Any,  # noqa: ANN401  # checked by TrainingConfig
+    ) -> "DGD":
+        """Train on the counts of healthy samples.
+
+        Samples and genes are sorted by name first, so their order in `data` changes nothing.
+
+        Args:
+            data: Counts, samples × genes.
+            progress: Called after every epoch.
+            **options: Fields of `pydgd.config.TrainingConfig`, such as ``latent_dim=64, seed=0``.
+
+        Returns:
+            The trained model.
+
+        Raises:
+            ConfigError: If an option is unknown or out of range.
+            CountsError: If the counts are not counts.
+            NamesError: If sample or gene names are missing or repeated.
+            TrainingError: If there are too few samples.
+        """
+        config = training_config(**options)
+        adata = as_counts(data)
+        adata = adata[adata.obs_names.argsort(), adata.var_names.argsort()]
+        adata = adata[:, _modelled_genes(adata, config)]
+        aligned = align_to_genes(adata, list(adata.var_names))
+        profile = typical_profile(aligned.counts, rule=config.scaling)
+        factors = scaling_factors(
+            aligned.counts, rule=config.scaling, profile=profile, sample_names=aligned.sample_names
+        )
+        train, held_out = split_groups(
+            _groups(adata, config), share=config.validation, generator=np.random.default_rng(config.seed)
+        )
+        watched = (aligned.counts[held_out], factors[held_out]) if held_out.size else None
+        result = fit(
+            aligned.counts[train],
+            factors[train],
+            genes=aligned.genes,
+            profile=profile,
+            config=config,
+            held_out=watched,
+            progress=progress,
+        )
+        labels = _labels(adata, config)
+        record = ModelRecord(
+            model=result.model.eval(),
+            representations=result.representations,
+            sample_names=tuple(adata.obs_names[train]),
+            labels=None if labels is None else tuple(labels[train]),
+            history=result.history,
+            options=config.model_dump(mode="json"),
+            provenance={
+                "n_training_samples": int(train.size),
+                "n_held_out_samples": int(held_out.size),
+                "n_genes": len(aligned.genes),
+                "best_epoch": result.best_epoch,
+                "versions": versions(),
+            },
+        )
+        return cls(record)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to one file (safetensors; no code inside), replacing what is there.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        self.record = save_model(self.record, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "DGD":
+        """Read a model that `save` wrote; nothing in the file is executed.
+
+        Raises:
+            ModelFileError: If the file is missing, damaged, not a model or of a newer version.
+        """
+        return cls(load_model(path))
+
+    def closest_normal(
+        self,
+        query: AnnData | pd.DataFrame,
+        *,
+        point: str = "map",
+        min_shared: float = 0.5,
+        options: SearchOptions | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ClosestNormal:
+        """Find what each sample would look like if it were healthy.
+
+        Args:
+            query: Counts, samples × genes; genes are matched by name, missing ones are masked.
+            point: ``map``: the decoded most probable representation.
+            min_shared: Share of the model's genes that the query must have.
+            options: How hard to search.
+            progress: Called with samples done and samples in all.
+
+        Returns:
+            Representations, expected reads, dispersion and fit of each sample, in the query's order.
+
+        Raises:
+            ConfigError: If `point` is unknown.
+            CountsError: If the counts are not counts.
+            GeneMismatchError: If too few genes are shared.
+            NamesError: If sample or gene names are missing or repeated.
+        """
+        if point not in POINTS:
+            raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
+        aligned = align_to_genes(as_counts(query), self.genes, min_shared=min_shared)
+        provenance = {"model_sha256": self.record.content_hash, "versions": versions()}
+        return closest_normal(
+            self.record.model, aligned, options=options, provenance=provenance, progress=progress
+        )
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Names of the modelled genes, in the model's order."""
+        return self.record.model.genes
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch of the training."""
+        return self.record.history
+
+    @property
+    def representations(self) -> pd.DataFrame:
+        """Positions of the training samples in the latent space, samples × dimensions."""
+        values = self.record.representations.numpy()
+        names = [f"z{i}" for i in range(1, values.shape[1] + 1)]
+        return pd.DataFrame(values, index=pd.Index(self.record.sample_names), columns=names)
+
+    @property
+    def labels(self) -> pd.Series | None:
+        """What describes each training sample (its tissue), if that was known."""
+        if self.record.labels is None:
+            return None
+        return pd.Series(self.record.labels, index=pd.Index(self.record.sample_names), name="label")
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Numbers of samples and genes, options, versions and content hash."""
+        record = self.record
+        return {**record.provenance, "options": record.options, "sha256": record.content_hash}
+
+    def get_latent_representation(self, query: AnnData | pd.DataFrame) -> np.ndarray:
+        """Representations of a query, (N, D): scvi-tools' name for ``closest_normal(query).representations``."""
+        return self.closest_normal(query).representations
+
+    def get_normalized_expression(self, query: AnnData | pd.DataFrame) -> pd.DataFrame:
+        """Expected reads per unit of the scaling factor, samples × genes (scvi-tools' name)."""
+        normal = self.closest_normal(query)
+        means = normal.means / normal.scaling_factors[:, None]
+        return pd.DataFrame(means, index=pd.Index(normal.sample_names), columns=pd.Index(normal.genes))
+
+    def __repr__(self) -> str:
+        model = self.record.model
+        return (
+            f"DGD({len(self.genes):,} genes, {model.decoder.latent_dim} latent dimensions, "
+            f"{model.prior.n_components} components, {len(self.record.sample_names):,} training samples)"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {
+        "pydgd": __version__,
+        "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
+
+
+def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
+    seen = detected_genes(adata.X, min_share=config.min_detected)
+    if not seen.any():
+        raise TrainingError(
+            f"none of {adata.n_vars:,} genes has reads in more than {config.min_detected:.0%} of the "
+            f"{adata.n_obs} samples; lower min_detected or check the counts"
+        )
+    _log.info(
+        "modelling %d of %d genes, those seen in more than %.0f %% of the samples",
+        seen.sum(),
+        adata.n_vars,
+        100 * config.min_detected,
+    )
+    return seen
+
+
+def _column(adata: AnnData, name: str | None, *, usual: str, option: str) -> np.ndarray | None:
+    if name is not None and name not in adata.obs:
+        raise ConfigError(f"{option} {name!r} is not a column of obs; there are {', '.join(adata.obs.columns)}")
+    found = name or (usual if usual in adata.obs else None)
+    return None if found is None else adata.obs[found].astype(str).to_numpy()
+
+
+def _groups(adata: AnnData, config: TrainingConfig) -> list[str]:
+    groups = _column(adata, config.group_key, usual="donor", option="group_key")
+    return [str(name) for name in (adata.obs_names if groups is None else groups)]
+
+
+def _labels(adata: AnnData, config: TrainingConfig) -> np.ndarray | None:
+    return _column(adata, config.label_key, usual="tissue", option="label_key")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which genes of a sample differ from its closest normal."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from pydgd.data import align_to_genes, as_counts
+from pydgd.inference import ClosestNormal
+from pydgd.stats import differential_expression_table
+
+
+def differential_expression(
+    query: AnnData | pd.DataFrame,
+    normal: ClosestNormal,
+    **options: Any,  # noqa: ANN401  # those of differential_expression_table
+) -> pd.DataFrame:
+    """Test every gene of every sample against its closest normal; samples and genes are matched by name.
+
+    Args:
+        query: Counts, samples × genes.
+        normal: What `DGD.closest_normal` found for these samples.
+        **options: `rule`, `adjust`, `level`, `gene_list`, `pseudocount`, `padj_below` … of
+            `pydgd.stats.differential_expression_table`.
+
+    Returns:
+        One row per sample and model gene; log2FoldChange > 0 is up in the sample.
+
+    Raises:
+        NamesError: If a sample of the query has no closest normal in `normal`.
+
+    Example:
+        >>> from pydgd import DGD
+        >>> from pydgd.data import simulate_cohort
+        >>> cohort = simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=200, seed=0)
+        >>> normal = DGD.fit(cohort.normals, latent_dim=4, epochs=5).closest_normal(cohort.cases)
+        >>> differential_expression(cohort.cases, normal).columns[:4].tolist()
+        ['sample', 'gene', 'observed', 'baseMean']
+    """
+    adata = as_counts(query)
+    rows = normal.rows_of(adata.obs_names)
+    aligned = align_to_genes(adata, normal.genes)
+    return differential_expression_table(
+        aligned.counts,
+        normal.means[rows],
+        _rows_of_r(normal.r, rows),
+        sample_names=aligned.sample_names,
+        genes=normal.genes,
+        measured=aligned.measured,
+        **options,
+    )
+
+
+def _rows_of_r(r: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return r if r is None or r.ndim == 1 else r[rows]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A query's closest normal, with the names of its samples and genes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from jaxtyping import Bool, Float, Int
+
+from pydgd.errors import NamesError
+
+
+@dataclass(frozen=True, eq=False)
+class ClosestNormal:
+    """What each query sample would look like if it were healthy.
+
+    Attributes:
+        sample_names: Of the query, in its order.
+        genes: Of the model, in its order.
+        measured: Which of the model's genes the query has, (G,).
+        representations: Most probable positions z, (N, D).
+        means: Expected reads mu = s · m of every model gene, measured or not, (N, G).
+        r: Inverse dispersion, (G,) or (N, G); None for a Poisson model.
+        scaling_factors: s, (N,).
+        component: Most probable component of the mixture, (N,).
+        fit: One row per sample: how well and how surely it was found.
+        provenance: Model hash, versions and options.
+    """
+
+    sample_names: tuple[str, ...]
+    genes: tuple[str, ...]
+    measured: Bool[np.ndarray, " genes"]
+    representations: Float[np.ndarray, "n latent"]
+    means: Float[np.ndarray, "n genes"]
+    r: Float[np.ndarray, "..."] | None
+    scaling_factors: Float[np.ndarray, " n"]
+    component: Int[np.ndarray, " n"]
+    fit: pd.DataFrame
+    provenance: dict[str, Any]
+
+    def to_anndata(self, query: AnnData) -> AnnData:
+        """The query with its closest normal beside the counts.
+
+        Args:
+            query: The counts that were asked about; not changed.
+
+        Returns:
+            Samples and genes in the query's order, sharing the query's X, with ``obsm["X_dgd"]``,
+            ``layers["dgd_mean"]`` (expected reads, NaN for genes the model does not know), ``var["dgd_r"]`` or
+            ``layers["dgd_r"]``, the fit in `obs` and ``uns["dgd"]``.
+
+        Raises:
+            NamesError: If the query has other samples.
+        """
+        rows = self.rows_of(query.obs_names)
+        columns = pd.Index(self.genes).get_indexer(query.var_names)
+        fit = self.fit.iloc[rows]
+        old = [name for name in fit.columns if name in query.obs]
+        result = AnnData(
+            X=query.X,
+            obs=pd.concat([query.obs.drop(columns=old), fit.set_axis(query.obs_names)], axis=1),
+            var=query.var.copy(),
+            obsm={**query.obsm, "X_dgd": self.representations[rows]},
+            layers={**query.layers, "dgd_mean": _take(self.means[rows], columns)},
+            uns={**query.uns, "dgd": self.provenance},
+        )
+        result.var["dgd_in_model"] = columns >= 0
+        if self.r is not None and self.r.ndim == 1:
+            result.var["dgd_r"] = _take(self.r[None], columns)[0]
+        elif self.r is not None:
+            result.layers["dgd_r"] = _take(self.r[rows], columns)
+        return result
+
+    def rows_of(self, sample_names: pd.Index) -> Int[np.ndarray, " n"]:
+        """Row numbers of samples, by name.
+
+        Raises:
+            NamesError: If one of them is not here.
+        """
+        rows = pd.Index(self.sample_names).get_indexer(sample_names)
+        if (rows < 0).any():
+            lost = sample_names[rows < 0]
+            raise NamesError(
+                f"{len(lost)} samples have no closest normal here (first: {lost[0]!r}); "
+                "call closest_normal on the same query"
+            )
+        return np.asarray(rows)
+
+
+def _take(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    taken = values[:, columns].astype(np.float32)
+    taken[:, columns < 0] = np.nan
+    return taken

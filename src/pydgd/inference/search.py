@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The search for representations: component means as starts, the best few refined, block by block."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from pydgd.core.model import JointModel
+from pydgd.inference.fisher import fisher_scoring
+from pydgd.inference.lbfgs import lbfgs
+from pydgd.inference.objective import FrozenObjective
+from pydgd.inference.optimum import Optimum
+
+# Matrix products round differently for different numbers of rows, so every block has this many: a sample's
+# answer is the same alone and in company, to the last bit.
+BLOCK = 16
+
+
+class SearchOptions(NamedTuple):
+    """How hard to search.
+
+    Attributes:
+        n_starts: Component means that are refined; the best one after `scout_iter` goes on.
+        scout_iter: Evaluations spent on each start.
+        max_iter: Most evaluations spent on the best one.
+        tolerance: Converged when one more Newton step promises less than this, in nats.
+    """
+
+    n_starts: int = 3
+    scout_iter: int = 6
+    max_iter: int = 60
+    tolerance: float = 1e-3
+
+
+class Representations(NamedTuple):
+    """Found representations, with what each search says of itself.
+
+    Attributes:
+        z: (N, D), float64.
+        nll: -ln p(x | z), nats over the measured genes, (N,).
+        value: -ln p(x, z), nats, (N,).
+        decrement: What one more Newton step promises, nats, (N,).
+        spread: Worst minus best objective over the refined starts, nats, (N,).
+        evaluations: Evaluations of the objective, (N,).
+        component: Most probable component, (N,).
+    """
+
+    z: Float[Tensor, "n latent"]
+    nll: Float[Tensor, " n"]
+    value: Float[Tensor, " n"]
+    decrement: Float[Tensor, " n"]
+    spread: Float[Tensor, " n"]
+    evaluations: Int[Tensor, " n"]
+    component: Int[Tensor, " n"]
+
+
+def find_representations(
+    model: JointModel,
+    counts: Float[Tensor, "n genes"],
+    scaling_factors: Float[Tensor, " n"],
+    *,
+    measured: Bool[Tensor, " genes"] | None = None,
+    options: SearchOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Representations:
+    """Find the most probable representation of every sample, each on its own.
+
+    Args:
+        model: A trained model; it is not changed.
+        counts: Reads, (N, G); zero where a gene is not measured.
+        scaling_factors: One per sample, (N,).
+        measured: True where a gene is measured, (G,); all by default.
+        options: How hard to search.
+        progress: Called with samples done and samples in all after each block.
+
+    Returns:
+        Positions and certificates, in the order of the samples.
+    """
+    options = options or SearchOptions()
+    measured = torch.ones(counts.shape[1], dtype=torch.bool) if measured is None else measured
+    found = []
+    with frozen(model):
+        for rows in torch.arange(len(counts)).split(BLOCK):
+            padded = torch.cat([rows, rows[-1:].expand(BLOCK - len(rows))])
+            objective = FrozenObjective(model, counts[padded], scaling_factors[padded], measured)
+            block = _search_block(objective, options)
+            found.append(Representations(*(values[: len(rows)] for values in block)))
+            if progress is not None:
+                progress(int(rows[-1]) + 1, len(counts))
+    return Representations(*(torch.cat(values) for values in zip(*found, strict=True)))
+
+
+@contextmanager
+def frozen(model: JointModel) -> Iterator[None]:
+    """Switch off dropout and the parameters' gradients, which cost more than the search itself."""
+    was_training, trained = model.training, [p for p in model.parameters() if p.requires_grad]
+    model.eval().requires_grad_(requires_grad=False)
+    try:
+        yield
+    finally:
+        model.train(was_training)
+        for parameter in trained:
+            parameter.requires_grad_()
+
+
+def refine(objective: FrozenObjective, start: Tensor, *, max_iter: int, tolerance: float) -> Optimum:
+    """Follow the objective down from a start: by Fisher scoring where the decoder is linear, else by L-BFGS."""
+    linear = len(objective.model.decoder.trunk) == 0
+    return (fisher_scoring if linear else lbfgs)(objective, start, max_iter=max_iter, tolerance=tolerance)
+
+
+@torch.no_grad()
+def component_scores(objective: FrozenObjective) -> Float[Tensor, "n components"]:
+    """Objective of every sample at every component mean, (N, K), nats; the means are decoded once."""
+    model = objective.model
+    means = model.prior.means.detach().double()
+    log_prior = model.prior.log_prob(means)
+    outputs = model.decoder(means.to(objective.counts.dtype))
+    scores = [objective.nll_of(_row(outputs, k)) - log_prior[k] for k in range(len(means))]
+    return torch.stack(scores, dim=1)
+
+
+def _row(outputs: Tensor | tuple[Tensor, Tensor], k: int) -> Tensor | tuple[Tensor, Tensor]:
+    if isinstance(outputs, tuple):
+        return outputs[0][k : k + 1], outputs[1][k : k + 1]
+    return outputs[k : k + 1]
+
+
+def _search_block(objective: FrozenObjective, options: SearchOptions) -> Representations:
+    prior = objective.model.prior
+    n_starts = min(options.n_starts, prior.n_components)
+    best = component_scores(objective).topk(n_starts, largest=False).indices
+    means = prior.means.detach().double()
+    scouts = [
+        refine(objective, means[best[:, j]], max_iter=options.scout_iter, tolerance=options.tolerance)
+        for j in range(n_starts)
+    ]
+    values = torch.stack([scout.value for scout in scouts])
+    winner = values.argmin(dim=0)
+    start = torch.stack([scout.z for scout in scouts])[winner, torch.arange(len(winner))]
+    end = refine(objective, start, max_iter=options.max_iter, tolerance=options.tolerance)
+    return Representations(
+        z=end.z,
+        nll=objective.nll(end.z),
+        value=end.value,
+        decrement=end.decrement,
+        spread=values.max(dim=0).values - values.min(dim=0).values,
+        evaluations=end.evaluations + torch.stack([scout.evaluations for scout in scouts]).sum(dim=0),
+        component=prior.predict(end.z),
+    )

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plots of results and representations: DataFrame or array in, matplotlib Axes out.
+
+Every function draws on ``ax=`` if it is given, else on a new pyplot figure, which a notebook shows by
+itself. Your rcParams stay in force; colour-blind readers tell the colours apart; more than 2,000 points are
+rasterised.
+"""
+
+from pydgd.plotting.agreement import observed_expected
+from pydgd.plotting.history import loss_history
+from pydgd.plotting.latent import latent_map
+from pydgd.plotting.volcano import volcano
+
+__all__ = ["latent_map", "loss_history", "observed_expected", "volcano"]

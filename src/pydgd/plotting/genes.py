@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One sample's genes out of a table of differential expression, and which of them changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from pydgd.plotting.axes import too_many_for_vectors
+from pydgd.plotting.palette import DOWN, NEITHER, UP
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """Which genes count as up or down in the sample.
+
+    Attributes:
+        up: True where padj and log2FoldChange pass and the change is upwards; one value per gene.
+        down: The same downwards.
+    """
+
+    up: NDArray[np.bool_]
+    down: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, genes: pd.DataFrame, *, padj: float, log2fc: float) -> "Calls":
+        """Genes below `padj` that changed by at least `log2fc`.
+
+        Args:
+            genes: Rows of one sample with padj and log2FoldChange.
+            padj: Adjusted p-value that a called gene stays below.
+            log2fc: Smallest absolute log2 fold change, >= 0.
+        """
+        called = (genes["padj"] < padj).to_numpy()
+        change = genes["log2FoldChange"].to_numpy(dtype=float)
+        return cls(
+            up=called & (change >= log2fc) & (change > 0), down=called & (change <= -log2fc) & (change < 0)
+        )
+
+
+def genes_of_sample(table: pd.DataFrame, sample: str | None, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of one sample in which all columns have a value.
+
+    Args:
+        table: What `pydgd.differential_expression` returns.
+        sample: Its name; None if the table has only one.
+        columns: Columns that must be there and not missing.
+
+    Returns:
+        The sample's rows with `gene` and `columns`, at least one.
+
+    Raises:
+        ValueError: If a column or the sample is not there, the sample is not said, or no row is left.
+
+    Example:
+        >>> table = pd.DataFrame({"sample": "T1", "gene": ["TP53", "MYC"], "pvalue": [0.5, None]})
+        >>> genes_of_sample(table, None, ["pvalue"])["gene"].tolist()
+        ['TP53']
+    """
+    missing = [name for name in ("sample", "gene", *columns) if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"table lacks the columns {', '.join(missing)}; pass what pydgd.differential_expression returns"
+        )
+    rows = table[table["sample"] == _one_sample(table["sample"], sample)]
+    rows = rows.dropna(subset=list(columns))
+    if rows.empty:
+        raise ValueError(
+            f"nothing to plot: no gene of sample {sample!r} has a value in {', '.join(columns)}; "
+            "untested_reason says why a gene has none"
+        )
+    return rows
+
+
+def _one_sample(names: pd.Series, sample: str | None) -> str:
+    samples = [str(name) for name in names.unique()]
+    if not samples:
+        raise ValueError("nothing to plot: the table is empty")
+    shown = ", ".join(map(repr, samples[:5])) + (f", … ({len(samples)} in all)" if len(samples) > 5 else "")
+    if sample is None and len(samples) > 1:
+        raise ValueError(f"the table has several samples: {shown}; say which with sample=...")
+    if sample is not None and sample not in samples:
+        raise ValueError(f"no sample {sample!r} in the table; there is {shown}")
+    return samples[0] if sample is None else sample
+
+
+def scatter_calls(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], calls: Calls) -> None:
+    """Draw unchanged genes in grey, then those down and up, with their numbers in the legend.
+
+    Args:
+        ax: Where to draw.
+        x: Horizontal position of each gene.
+        y: Vertical position of each gene.
+        calls: Which are up or down.
+    """
+    unchanged = ~(calls.up | calls.down)
+    for chosen, name, colour, size in (
+        (unchanged, "unchanged", NEITHER, 8),
+        (calls.down, "down", DOWN, 14),
+        (calls.up, "up", UP, 14),
+    ):
+        ax.scatter(
+            x[chosen],
+            y[chosen],
+            s=size,
+            c=colour,
+            alpha=0.5 if name == "unchanged" else 0.8,
+            linewidths=0,
+            label=f"{name} ({chosen.sum():,})",
+            rasterized=too_many_for_vectors(len(x)),
+        )

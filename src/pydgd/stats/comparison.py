@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Counts of named samples and genes beside what a model expects, checked once, complaints with names."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pydgd.errors import CountsError, GeneMismatchError, NamesError
+from pydgd.stats.arguments import FloatArray, Numbers
+
+_Mask = NDArray[np.bool_]
+_Matrix = NDArray[np.generic]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """N samples and G genes; matrices are views of what the caller gave, in its element type.
+
+    Attributes:
+        counts: Reads, ``(N, G)``.
+        mu: Expected reads, ``(N, G)``.
+        r: Inverse dispersion, ``(N, G)``, inf for Poisson.
+        log_mean_variance: Variance of ln mu, ``(N, G)``.
+        samples: Sample names.
+        genes: Gene names.
+        measured: Genes that the samples have counts of, ``(G,)``.
+        listed: Genes of the user's list, ``(G,)``; all of them if there is none.
+    """
+
+    counts: _Matrix
+    mu: _Matrix
+    r: _Matrix
+    log_mean_variance: _Matrix
+    samples: pd.CategoricalDtype
+    genes: pd.CategoricalDtype
+    measured: _Mask
+    listed: _Mask
+
+    def row(self, matrix: str, sample: int) -> FloatArray:
+        """Values of the measured genes of one sample, as float64."""
+        values: _Matrix = getattr(self, matrix)
+        return np.asarray(values[sample, self.measured], dtype=np.float64)
+
+
+def compare(
+    counts: Numbers,
+    mu: Numbers,
+    r: Numbers | None,
+    *,
+    sample_names: Iterable[str],
+    genes: Iterable[str],
+    measured: Numbers | None = None,
+    log_mean_variance: Numbers | None = None,
+    gene_list: Iterable[str] | None = None,
+) -> Comparison:
+    """Check shapes, names and values; arguments as for `differential_expression_table`.
+
+    Raises:
+        ValueError: If shapes do not fit, or a mean, r or variance is outside its range.
+        CountsError: If a count is negative, fractional or not finite.
+        NamesError: If sample or gene names are missing or repeated.
+        GeneMismatchError: If `gene_list` holds a gene that `genes` does not.
+
+    Example:
+        >>> compare([[1, 2]], [[1.0, 2.0]], None, sample_names=["T1"], genes=["A", "B"]).measured
+        array([ True,  True])
+    """
+    shape = np.shape(counts)
+    if len(shape) != 2:
+        raise ValueError(f"counts has the shape {shape}; allowed is (samples, genes).")
+    checked_genes = _names("genes", genes, shape[1])
+    result = Comparison(
+        counts=np.asarray(counts),
+        mu=_matrix("mu", mu, shape),
+        r=_matrix("r", np.inf if r is None else r, shape),
+        log_mean_variance=_matrix(
+            "log_mean_variance", 0.0 if log_mean_variance is None else log_mean_variance, shape
+        ),
+        samples=_names("sample_names", sample_names, shape[0]),
+        genes=checked_genes,
+        measured=_mask(measured, shape[1]),
+        listed=_listed(gene_list, checked_genes.categories),
+    )
+    _check_values(result)
+    return result
+
+
+def _matrix(name: str, values: Numbers, shape: tuple[int, ...]) -> _Matrix:
+    array = np.asarray(values)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} has the shape {array.shape}, counts has {shape}; the two do not fit."
+        ) from None
+
+
+def _names(argument: str, names: Iterable[str], n: int) -> pd.CategoricalDtype:
+    index = pd.Index(list(names), dtype=object)
+    if len(index) != n:
+        raise NamesError(
+            f"{argument} has {len(index)} names, counts has {n}. Give one name each, in the order of counts."
+        )
+    if not index.is_unique:
+        repeated = index[index.duplicated()].unique()
+        raise NamesError(
+            f"{argument} repeats {len(repeated)} of {index.nunique()} names (first: {_first(repeated)}). "
+            "Add up or rename what shares a name."
+        )
+    return pd.CategoricalDtype(index)
+
+
+def _first(names: "pd.Index[str]") -> str:
+    return ", ".join(map(str, names[:3]))
+
+
+def _mask(measured: Numbers | None, n_genes: int) -> _Mask:
+    mask = np.ones(n_genes, dtype=bool) if measured is None else np.asarray(measured)
+    if mask.shape != (n_genes,) or mask.dtype != bool:
+        raise ValueError(
+            f"measured has the shape {mask.shape} and type {mask.dtype}; "
+            f"allowed is one bool for each of {n_genes} genes."
+        )
+    return mask
+
+
+def _listed(gene_list: Iterable[str] | None, genes: "pd.Index[str]") -> _Mask:
+    if gene_list is None:
+        return np.ones(len(genes), dtype=bool)
+    wanted = pd.Index(list(gene_list), dtype=object)
+    unknown = wanted.difference(genes, sort=False)
+    if len(unknown):
+        raise GeneMismatchError(
+            f"genes lacks {len(unknown)} of {len(wanted)} genes of gene_list (first: {_first(unknown)}). "
+            f"They are called like {genes[0]!r}; leave out those that the model does not have."
+        )
+    return np.asarray(genes.isin(wanted))
+
+
+def _check_values(comparison: Comparison) -> None:
+    """Row by row, so that no temporary is as large as the matrices."""
+    checks: tuple[tuple[str, Callable[[FloatArray], _Mask], type[ValueError], str], ...] = (
+        ("counts", lambda x: (x >= 0) & (x < np.inf) & (x == np.rint(x)), CountsError,
+         "whole numbers >= 0; round estimated counts first"),
+        ("mu", lambda x: (x >= 0) & (x < np.inf), ValueError, "finite values >= 0"),
+        ("r", lambda x: x > 0, ValueError, "values > 0, inf for Poisson; it is 1/alpha, not its logarithm"),
+        ("log_mean_variance", lambda x: (x >= 0) & (x < np.inf), ValueError, "finite values >= 0"),
+    )  # fmt: skip
+    genes = comparison.genes.categories[comparison.measured]
+    for sample, sample_name in enumerate(comparison.samples.categories):
+        for name, allowed, error, range_ in checks:
+            row = comparison.row(name, sample)
+            bad = np.flatnonzero(~allowed(row))
+            if bad.size:
+                raise error(
+                    f"{name} of sample {sample_name!r} has {bad.size} values that are not allowed, the first "
+                    f"{row[bad[0]]} for gene {genes[bad[0]]!r}; allowed are {range_}."
+                )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The training loop: decoder, representations and prior fitted together by maximum a posteriori."""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from pydgd.config import TrainingConfig
+from pydgd.core.distributions import log_factorial
+from pydgd.core.latent import RepresentationLayer
+from pydgd.core.model import JointModel
+from pydgd.inference.search import SearchOptions, find_representations
+from pydgd.training.result import EpochReport, TrainingResult
+from pydgd.training.schedule import SCHEDULES
+
+_log = logging.getLogger(__name__)
+
+# Iterations of each warm refit of the mixture; it moves little between epochs.
+REFIT_ITER = 10
+# A step whose gradient is this many times longer than its running mean is shortened to that length.
+LONGEST_GRADIENT = 10.0
+# The look at held-out samples needs their objective to a hundredth of a nat, not a proof of convergence.
+LOOK = SearchOptions(n_starts=1, scout_iter=1, max_iter=20, tolerance=1e-2)
+
+
+def train(
+    model: JointModel,
+    counts: Float[Tensor, "n genes"],
+    scaling_factors: Float[Tensor, " n"],
+    representations: RepresentationLayer,
+    config: TrainingConfig,
+    *,
+    held_out: tuple[Tensor, Tensor] | None = None,
+    generator: Generator,
+    progress: Callable[[EpochReport], None] | None = None,
+) -> TrainingResult:
+    """Fit decoder, representations and prior from where they stand.
+
+    Args:
+        model: Started model; changed in place.
+        counts: Reads of the training samples, (N, G).
+        scaling_factors: One per sample, (N,).
+        representations: Where the samples start; changed in place.
+        config: Options of the run.
+        held_out: Counts and scaling factors of samples that only watch.
+        generator: Order of the samples.
+        progress: Called after every epoch.
+
+    Returns:
+        The model at its best look, the representations that go with it, and the history.
+    """
+    run = _Run(model, counts, scaling_factors, representations, config)
+    best = _Best(model, representations)
+    reports: list[EpochReport] = []
+    started = time.perf_counter()
+    for epoch in range(1, config.epochs + 1):
+        train_nll, prior_nll = run.epoch(generator)
+        model.prior.update(representations.z.detach(), max_iter=REFIT_ITER)
+        looks = held_out is not None and (epoch % config.validate_every == 0 or epoch == config.epochs)
+        validation_nll = _held_out_nll(model, *held_out) if held_out is not None and looks else math.nan
+        seconds = time.perf_counter() - started
+        report = EpochReport(
+            epoch, config.epochs, train_nll, validation_nll, prior_nll, run.n_skipped, seconds
+        )
+        reports.append(report)
+        if progress is not None:
+            progress(report)
+        if looks and best.looked(epoch, validation_nll) >= config.patience:
+            _log.info("stopped at epoch %d: no better look since epoch %d", epoch, best.epoch)
+            break
+    best.restore()
+    history = pd.DataFrame(reports).drop(columns="n_epochs")
+    return TrainingResult(model, representations.z.detach().clone(), history, best.epoch or len(reports))
+
+
+class _Run:
+    """Optimisers and constants of one run."""
+
+    def __init__(
+        self,
+        model: JointModel,
+        counts: Tensor,
+        scaling_factors: Tensor,
+        representations: RepresentationLayer,
+        config: TrainingConfig,
+    ) -> None:
+        self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
+        self.representations, self.config = representations, config
+        self.log_factorial = log_factorial(counts)
+        shared = [*model.decoder.parameters(), *model.prior.parameters()]
+        betas = (0.9, 0.99)
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(shared, betas=betas),
+            torch.optim.Adam(representations.parameters(), betas=betas),
+        ]
+        self.shared, self.n_skipped, self._steps, self._usual_length = shared, 0, 0, math.nan
+
+    def epoch(self, generator: Generator) -> tuple[float, float]:
+        """One pass; the mean -ln p(x | z) per count and the mean -ln p(z) per sample."""
+        self.model.train()
+        nll, prior_nll, n_seen = 0.0, 0.0, 0
+        for rows in self._batches(generator):
+            one_nll, one_prior = self._step(rows)
+            if math.isfinite(one_nll + one_prior):
+                nll, prior_nll, n_seen = nll + one_nll, prior_nll + one_prior, n_seen + len(rows)
+        return nll / max(n_seen, 1) / self.counts.shape[1], prior_nll / max(n_seen, 1)
+
+    def _batches(self, generator: Generator) -> Iterator[Tensor]:
+        order = torch.randperm(len(self.counts), generator=generator)
+        return iter(order.split(self.config.batch_size))
+
+    def _step(self, rows: Tensor) -> tuple[float, float]:
+        model = self.model
+        z = self.representations(rows)
+        nll = model.decoder.output_module.nll(
+            self.counts[rows],
+            model.decoder(z),
+            self.scaling_factors[rows],
+            log_factorial=self.log_factorial[rows],
+        ).sum()
+        prior_nll = -model.prior.log_prob(z).double().sum()
+        hyper = model.prior.log_hyperprior() * (len(rows) / len(self.counts))
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        ((nll + prior_nll - hyper) / len(rows)).backward()
+        self._steps += 1
+        if self._gradients_are_finite():
+            self._shorten_gradient()
+            self._set_learning_rate()
+            for optimiser in self.optimisers:
+                optimiser.step()
+        else:
+            self.n_skipped += 1
+            _log.warning("skipped a batch of %d samples: its gradient is not finite", len(rows))
+        return nll.item(), prior_nll.item()
+
+    def _gradients_are_finite(self) -> bool:
+        parameters = [*self.shared, self.representations.z]
+        return all(bool(p.grad.isfinite().all()) for p in parameters if p.grad is not None)
+
+    def _shorten_gradient(self) -> None:
+        """Clip relative to the gradient's usual length, which depends on genes, depth and stage."""
+        limit = math.inf if math.isnan(self._usual_length) else LONGEST_GRADIENT * self._usual_length
+        length = min(nn.utils.clip_grad_norm_(self.shared, limit).item(), limit)
+        self._usual_length = length if math.isnan(self._usual_length) else 0.9 * self._usual_length + 0.1 * length
+
+    def _set_learning_rate(self) -> None:
+        n_batches = math.ceil(len(self.counts) / self.config.batch_size)
+        done = self._steps / (n_batches * self.config.epochs)
+        rate = self.config.learning_rate * SCHEDULES[self.config.schedule](min(done, 1.0))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+
+class _Best:
+    """The best state seen, by the held-out look; without looks, the last state stays."""
+
+    def __init__(self, model: JointModel, representations: RepresentationLayer) -> None:
+        self._parts: tuple[nn.Module, ...] = (model, representations)
+        self._states: list[dict[str, Tensor]] | None = None
+        self.epoch, self._nll, self._looks_since = 0, math.inf, 0
+
+    def looked(self, epoch: int, validation_nll: float) -> int:
+        """Take note of a look; returns how many looks ago the best one was."""
+        if validation_nll < self._nll:
+            self.epoch, self._nll, self._looks_since = epoch, validation_nll, 0
+            self._states = [copy.deepcopy(part.state_dict()) for part in self._parts]
+        else:
+            self._looks_since += 1
+        return self._looks_since
+
+    def restore(self) -> None:
+        if self._states is not None:
+            for part, state in zip(self._parts, self._states, strict=True):
+                part.load_state_dict(state)
+
+
+def _held_out_nll(model: JointModel, counts: Tensor, scaling_factors: Tensor) -> float:
+    found = find_representations(model, counts, scaling_factors, options=LOOK)
+    return float(found.nll.mean()) / counts.shape[1]
