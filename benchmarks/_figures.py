@@ -33,7 +33,8 @@ class Figures:
 
     def add(self, what: str, value: float | str, must: str = "", ok: bool | None = None) -> None:
         """Record one figure; `must` says what is asked, `ok` whether it is met (None: nothing is asked)."""
-        self.figures.append({"what": what, "value": value, "must": must, "ok": ok})
+        met = None if ok is None else bool(ok)
+        self.figures.append({"what": what, "value": value, "must": must, "ok": met})
 
     def finish(self) -> int:
         """Print the table, write the JSON in one step, and return the exit code: 1 when a must is missed."""

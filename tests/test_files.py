@@ -18,6 +18,13 @@ def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_half(target: Path, error: BaseException) -> None:
+    """Begin to write and fail."""
+    with atomic_write(target) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
 @pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "no_suffix", "x" * 250 + ".h5ad"])
 def test_a_file_appears_under_its_name_once_the_block_ends(tmp_path, name):
     """Inside the block only the temporary file exists, in the same folder and with the same suffix."""
@@ -30,14 +37,15 @@ def test_a_file_appears_under_its_name_once_the_block_ends(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"whole"
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), OSError(errno.ENOENT, "other file")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), KeyboardInterrupt(), OSError(errno.ENOENT, "other file")]
+)
 def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path, error):
     """Errors that have nothing to do with writing pass through unchanged."""
     target = tmp_path / "model.dgd"
     target.write_text("old")
-    with pytest.raises(type(error)) as caught, atomic_write(target) as temporary:
-        temporary.write_text("half")
-        raise error
+    with pytest.raises(type(error)) as caught:
+        write_half(target, error)
     assert caught.value is error
     assert entries(tmp_path) == ["model.dgd"]
     assert target.read_text() == "old"
@@ -47,9 +55,17 @@ def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path, er
     ("error", "reason", "repair"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full", "free some space"),
-        (OSError("Can't write data (errno = 28, error message = 'No space left')"), "the disk is full", "free"),
+        (
+            OSError("Can't write data (errno = 28, error message = 'No space left')"),
+            "the disk is full",
+            "free",
+        ),
         (RuntimeError("unable to extend file, errno = 28"), "the disk is full", "free some space"),
-        (OSError("Error writing bytes to file. Detail: [errno 122] quota"), "the disk quota", "free some space"),
+        (
+            OSError("Error writing bytes to file. Detail: [errno 122] quota"),
+            "the disk quota",
+            "free some space",
+        ),
         (PermissionError(errno.EACCES, "Permission denied"), "permission denied", "may write to"),
         (OSError(errno.EROFS, "Read-only file system"), "read-only", "may write to"),
     ],
@@ -117,7 +133,7 @@ def unwritable(tmp_path: Path, case: str) -> Path:
     }[case]
 
 
-@pytest.mark.parametrize("action", ["check", "write"])
+@pytest.mark.parametrize("action", [check_writable, lambda path: atomic_write(path).__enter__()])
 @pytest.mark.parametrize(
     ("case", "reason", "repair"),
     [
@@ -128,16 +144,14 @@ def unwritable(tmp_path: Path, case: str) -> Path:
         ("long name", "name is too long", "shorter name"),
     ],
 )
-def test_a_place_where_no_file_can_be_is_refused_before_the_block_runs(tmp_path, action, case, reason, repair):
+def test_a_place_where_no_file_can_be_is_refused_before_the_block_runs(
+    tmp_path, action, case, reason, repair
+):
     """The early check and the writing itself give the same error."""
     path = unwritable(tmp_path, case)
     before = entries(tmp_path)
     with pytest.raises(OutputError, match=reason) as caught:
-        if action == "check":
-            check_writable(path)
-        else:
-            with atomic_write(path):
-                pytest.fail("the block must not run")
+        action(path)
     assert f"cannot write {path}" in str(caught.value)
     assert repair in str(caught.value)
     assert entries(tmp_path) == before
@@ -158,7 +172,7 @@ def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
     """Moving a file over it would succeed, against its owner's will."""
     target = tmp_path / "model.dgd"
     target.write_text("old")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="write-protected"):
         check_writable(target)
     assert target.read_text() == "old"

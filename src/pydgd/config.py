@@ -4,10 +4,20 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from pydgd.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
+Activation = Literal["relu", "elu", "silu", "gelu", "softplus", "tanh"]
+CovarianceType = Literal[
+    "full", "tied", "diagonal", "spherical", "tied_diagonal", "tied_spherical", "isotropic", "fixed"
+]
+# By prior, the usual one first.
+_COVARIANCES = {
+    "em": ("tied", "full", "diagonal", "spherical", "tied_diagonal", "tied_spherical"),
+    "gradient": ("diagonal", "isotropic", "fixed"),
+}
 
 
 class TrainingConfig(BaseModel):
@@ -20,9 +30,11 @@ class TrainingConfig(BaseModel):
         latent_dim: Latent dimensions D; at most one less than the training samples.
         n_components: Components K of the latent mixture; None: one per 20 training samples, at most 30.
         prior: ``em`` (refitted by expectation-maximisation) or ``gradient`` (trained with the decoder).
-        covariance_type: Covariance of the components, see `pydgd.core.latent.COVARIANCE_TYPES`.
+        covariance_type: Covariance of the components: for ``em`` one of full, tied, diagonal, spherical,
+            tied_diagonal, tied_spherical; for ``gradient`` diagonal, isotropic or fixed. None: tied for
+            ``em``, diagonal for ``gradient``.
         n_units_hidden_layers: Widths of the decoder's hidden layers; none makes it linear on the link scale.
-        activations: One name per hidden layer, or one name for all.
+        activations: One name per hidden layer, or one name for all: relu, elu, silu, gelu, softplus, tanh.
         output_module: Distribution of the counts, see `pydgd.core.outputmodules.OUTPUT_MODULES`.
         output_activation: ``softplus`` or ``sigmoid``.
         dropout: Share of hidden units silenced in training.
@@ -45,9 +57,9 @@ class TrainingConfig(BaseModel):
     latent_dim: Positive = 64
     n_components: Positive | None = None
     prior: Literal["em", "gradient"] = "em"
-    covariance_type: str = "tied"
+    covariance_type: CovarianceType | None = None
     n_units_hidden_layers: tuple[Positive, ...] = ()
-    activations: str | tuple[str, ...] = "elu"
+    activations: Activation | tuple[Activation, ...] = "elu"
     output_module: Literal["nb_feature_dispersion", "nb_full_dispersion", "poisson"] = "nb_feature_dispersion"
     output_activation: Literal["softplus", "sigmoid"] = "softplus"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -55,20 +67,32 @@ class TrainingConfig(BaseModel):
     min_detected: Annotated[float, Field(ge=0, lt=1)] = 0.2
     epochs: Positive = 40
     batch_size: Positive = 128
-    learning_rate: Annotated[float, Field(gt=0)] = 0.03
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.03
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     group_key: str | None = None
     label_key: str | None = None
     validate_every: Positive = 10
     patience: Positive = 3
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
 
     @model_validator(mode="after")
     def _one_activation_per_layer(self) -> "TrainingConfig":
         n_layers = len(self.n_units_hidden_layers)
         if not isinstance(self.activations, str) and len(self.activations) != n_layers:
-            raise ValueError(f"activations: expected {n_layers} names or one, got {len(self.activations)}")
+            raise ValueError(
+                f"activations: give one name, or one per hidden layer ({n_layers}), got {self.activations!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _covariance_of_the_prior(self) -> "TrainingConfig":
+        allowed = _COVARIANCES[self.prior]
+        if self.covariance_type not in (None, *allowed):
+            raise ValueError(
+                f"covariance_type: the prior {self.prior!r} takes {', '.join(allowed)}, "
+                f"got {self.covariance_type!r}"
+            )
         return self
 
     @property
@@ -77,6 +101,11 @@ class TrainingConfig(BaseModel):
         if isinstance(self.activations, str):
             return [self.activations] * len(self.n_units_hidden_layers)
         return list(self.activations)
+
+    @property
+    def components_covariance(self) -> str:
+        """Covariance type, with the prior's usual one filled in."""
+        return self.covariance_type or _COVARIANCES[self.prior][0]
 
 
 def training_config(**options: object) -> TrainingConfig:
@@ -98,12 +127,15 @@ def training_config(**options: object) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(options)
     except ValidationError as error:
-        lines = [_line(one["loc"], one["msg"], one["input"]) for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(map(_line, error.errors()))) from None
 
 
-def _line(where: tuple[int | str, ...], message: str, got: object) -> str:
-    name = ".".join(str(part) for part in where)
-    if name not in TrainingConfig.model_fields and message.startswith("Extra"):
-        return f"unknown option {name!r}; options are {', '.join(TrainingConfig.model_fields)}"
-    return f"{name or 'options'}: {message[0].lower()}{message[1:]}, got {got!r}"
+def _line(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"unknown option {error['loc'][0]!r}; options are {', '.join(TrainingConfig.model_fields)}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    # A union adds the names of its members to the path, which tell a user nothing.
+    name = ".".join(str(part) for i, part in enumerate(error["loc"]) if i == 0 or isinstance(part, int))
+    return f"{name}: {message[0].lower()}{message[1:]}, got {error['input']!r}"

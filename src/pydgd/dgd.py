@@ -13,7 +13,7 @@ import torch
 from anndata import AnnData
 
 from pydgd._version import __version__
-from pydgd.checkpoints import ModelRecord, load_model, save_model
+from pydgd.checkpoints import ModelRecord, load_model, save_model, with_content_hash
 from pydgd.config import TrainingConfig, training_config
 from pydgd.data import align_to_genes, as_counts, detected_genes, scaling_factors, typical_profile
 from pydgd.errors import ConfigError, TrainingError
@@ -101,7 +101,7 @@ class DGD:
             sample_names=tuple(adata.obs_names[train]),
             labels=None if labels is None else tuple(labels[train]),
             history=result.history,
-            options=config.model_dump(mode="json"),
+            options=result.config.model_dump(mode="json"),
             provenance={
                 "n_training_samples": int(train.size),
                 "n_held_out_samples": int(held_out.size),
@@ -110,7 +110,7 @@ class DGD:
                 "versions": versions(),
             },
         )
-        return cls(record)
+        return cls(with_content_hash(record))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to one file (safetensors; no code inside), replacing what is there.
@@ -195,7 +195,7 @@ class DGD:
         return {**record.provenance, "options": record.options, "sha256": record.content_hash}
 
     def get_latent_representation(self, query: AnnData | pd.DataFrame) -> np.ndarray:
-        """Representations of a query, (N, D): scvi-tools' name for ``closest_normal(query).representations``."""
+        """Representations of a query, (N, D); scvi-tools' name."""
         return self.closest_normal(query).representations
 
     def get_normalized_expression(self, query: AnnData | pd.DataFrame) -> pd.DataFrame:
@@ -238,17 +238,26 @@ def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
     return seen
 
 
-def _column(adata: AnnData, name: str | None, *, usual: str, option: str) -> np.ndarray | None:
+def _column(adata: AnnData, name: str | None, *, usual: str, option: str) -> pd.Series | None:
+    """A column of `obs` as text, missing values as they are."""
     if name is not None and name not in adata.obs:
-        raise ConfigError(f"{option} {name!r} is not a column of obs; there are {', '.join(adata.obs.columns)}")
+        raise ConfigError(
+            f"{option} {name!r} is not a column of obs; there are {', '.join(adata.obs.columns)}"
+        )
     found = name or (usual if usual in adata.obs else None)
-    return None if found is None else adata.obs[found].astype(str).to_numpy()
+    if found is None:
+        return None
+    return pd.Series(
+        [np.nan if pd.isna(value) else str(value) for value in adata.obs[found]], adata.obs_names
+    )
 
 
 def _groups(adata: AnnData, config: TrainingConfig) -> list[str]:
     groups = _column(adata, config.group_key, usual="donor", option="group_key")
-    return [str(name) for name in (adata.obs_names if groups is None else groups)]
+    # A sample of unknown group is a group of its own: together, the unknown would be one large group.
+    return list(adata.obs_names if groups is None else groups.fillna(adata.obs_names.to_series()))
 
 
 def _labels(adata: AnnData, config: TrainingConfig) -> np.ndarray | None:
-    return _column(adata, config.label_key, usual="tissue", option="label_key")
+    labels = _column(adata, config.label_key, usual="tissue", option="label_key")
+    return None if labels is None else labels.fillna("unknown").to_numpy()

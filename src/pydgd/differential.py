@@ -41,7 +41,8 @@ def differential_expression(
     """
     adata = as_counts(query)
     rows = normal.rows_of(adata.obs_names)
-    aligned = align_to_genes(adata, normal.genes)
+    # How many genes must be shared was settled when the closest normal was found.
+    aligned = align_to_genes(adata, normal.genes, min_shared=1 / len(normal.genes))
     return differential_expression_table(
         aligned.counts,
         normal.means[rows],

@@ -97,8 +97,8 @@ def _checked_target(path: str | PathLike[str]) -> Path:
         raise _output_error(given, error.errno or 0) from error
     if not target.parent.is_dir():
         raise OutputError(
-            f"cannot write {given}: the folder {given.parent} does not exist or is not a folder; "
-            "create it or correct the path"
+            f"cannot write {given}: the folder {given.parent} does not exist or is not a folder; create it "
+            "or correct the path"
         )
     if target.is_dir():
         raise OutputError(f"cannot write {given}: it is a folder; give a file name, e.g. {given / 'result'}")

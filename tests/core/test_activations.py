@@ -39,6 +39,16 @@ def test_gradients_are_those_of_the_function(name: str) -> None:
     assert torch.autograd.gradcheck(OUTPUT_ACTIVATIONS[name].forward, x)
 
 
+@pytest.mark.parametrize("name", ORACLES)
+def test_log_slope_is_the_derivative_of_the_log_mean(name: str) -> None:
+    """Autograd through activation and logarithm gives the slope that is computed from the mean alone."""
+    x = torch.tensor([-20.0, -3.0, 0.0, 2.0, 20.0], dtype=torch.float64, requires_grad=True)
+    activation = OUTPUT_ACTIVATIONS[name]
+    means = activation.forward(x)
+    (expected,) = torch.autograd.grad(means.log().sum(), x)
+    torch.testing.assert_close(activation.log_slope(means.detach()), expected, rtol=1e-6, atol=0.0)
+
+
 @pytest.mark.parametrize(
     ("name", "means"),
     [("softplus", [1e-8, 1e-4, 0.5, 1.0, 30.0, 1e3, 1e30]), ("sigmoid", [1e-6, 1e-3, 0.5, 0.9, 1 - 1e-6])],

@@ -78,7 +78,9 @@ def test_nothing_is_logged_when_nothing_is_missing(caplog):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize(("largest", "dtype"), [(2**24, np.float32), (2**24 + 1, np.float64), (2**53, np.float64)])
+@pytest.mark.parametrize(
+    ("largest", "dtype"), [(2**24, np.float32), (2**24 + 1, np.float64), (2**53, np.float64)]
+)
 @pytest.mark.parametrize("row", [0, 2])
 def test_counts_are_exact_however_large(largest, dtype, row):
     """float64 from the first count that float32 cannot hold; earlier rows are kept."""

@@ -35,7 +35,8 @@ def check(result, counts=COUNTS):
 
 
 @pytest.mark.parametrize(
-    "container", [np.array, sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array, sparse.coo_array]
+    "container",
+    [np.array, sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array, sparse.coo_array],
 )
 def test_arrays_with_names_become_anndata(container):
     """Dense and every sparse format; names may be lists or an Index."""
@@ -74,7 +75,11 @@ def test_numeric_names_become_text():
     ("given", "error", "message"),
     [
         (frame(KRAS=[1, "many", 2]), CountsError, "sample 'S2', gene 'KRAS' holds 'many', not a number"),
-        (frame(KRAS=pd.array([1, None, 2], dtype="Int64")), CountsError, "missing count (NaN): sample 'S2', gene 'KRAS'"),
+        (
+            frame(KRAS=pd.array([1, None, 2], dtype="Int64")),
+            CountsError,
+            "missing count (NaN): sample 'S2', gene 'KRAS'",
+        ),
         (frame().rename(columns={"MYC": "TP53"}), NamesError, "repeated gene names: 1 (first: 'TP53')"),
         (frame().rename(index={"S3": "S1"}), NamesError, "repeated sample names: 1 (first: 'S1')"),
         (frame().rename(columns={"MYC": np.nan}), NamesError, "gene number 2"),
@@ -155,7 +160,12 @@ def test_an_anndata_without_counts_is_refused():
     [
         (COUNTS, {"genes": GENES}, NamesError, "pass sample_names"),
         (COUNTS, {"sample_names": SAMPLES}, NamesError, r"pass genes=\[...\], one for each column"),
-        (COUNTS, {"sample_names": SAMPLES, "genes": GENES, "layer": "X"}, ConfigError, "only AnnData has layers"),
+        (
+            COUNTS,
+            {"sample_names": SAMPLES, "genes": GENES, "layer": "X"},
+            ConfigError,
+            "only AnnData has layers",
+        ),
         (frame(), {"genes": GENES}, ConfigError, "DataFrame bears its own names"),
         (adata(), {"sample_names": SAMPLES}, ConfigError, "AnnData bears its own names"),
         (frame(), {"layer": "counts"}, ConfigError, "only AnnData has layers, got DataFrame"),

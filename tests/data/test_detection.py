@@ -15,7 +15,9 @@ from pydgd.errors import ConfigError
 def test_a_gene_is_detected_in_strictly_more_than_the_share(container, min_share):
     """Gene j is seen in j of 10 samples."""
     counts = np.triu(np.ones((10, 11), dtype=int), 1) * 3
-    assert np.array_equal(detected_genes(container(counts), min_share=min_share), np.arange(11) / 10 > min_share)
+    assert np.array_equal(
+        detected_genes(container(counts), min_share=min_share), np.arange(11) / 10 > min_share
+    )
 
 
 def test_one_sample_detects_its_own_genes():

@@ -129,7 +129,9 @@ def test_an_empty_file_is_called_empty(tmp_path, name, kind):
 def test_a_missing_file_is_missed_with_its_neighbour(tmp_path):
     """A typing error gets the right name."""
     write(tmp_path / "normals.csv", "text")
-    with pytest.raises(FileFormatError, match=r"norMals.csv: there is no such file; did you mean .*normals.csv\?"):
+    with pytest.raises(
+        FileFormatError, match=r"norMals.csv: there is no such file; did you mean .*normals.csv\?"
+    ):
         detect_format(tmp_path / "norMals.csv")
     with pytest.raises(FileFormatError, match="no such file; check the path"):
         detect_format(tmp_path / "zzz")

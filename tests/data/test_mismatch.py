@@ -43,14 +43,30 @@ def test_kinds_of_ids_are_compared():
 @pytest.mark.parametrize(
     ("adata", "genes", "repair"),
     [
-        (data(VERSIONED), ENSEMBL, "100% of the model's genes match without version: adata.var_names = pydgd.data"),
+        (
+            data(VERSIONED),
+            ENSEMBL,
+            "100% of the model's genes match without version: adata.var_names = pydgd.data",
+        ),
         (data(ENSEMBL), VERSIONED, "match if versions are ignored, but the model's genes bear versions too"),
         (data([f"{name}.99" for name in ENSEMBL]), VERSIONED, "match if versions are ignored"),
         (data(SYMBOLS, ensembl_id=ENSEMBL), ENSEMBL, "100% of the model's genes are in var['ensembl_id']"),
         (data(SYMBOLS, ids=VERSIONED), ENSEMBL, "are in var['ids'] once versions are stripped there"),
-        (data(VERSIONED, n=1, **{"a{}b": [*SYMBOLS[:4], None, None]}), SYMBOLS, "67% of the model's genes are in var['a{}b']"),
-        (data(["S1", "S2"], samples=SYMBOLS), SYMBOLS, "the table looks transposed; read it with --orient genes"),
-        (data([name.capitalize() for name in SYMBOLS]), SYMBOLS, "match if capitals are ignored, as between mouse"),
+        (
+            data(VERSIONED, n=1, **{"a{}b": [*SYMBOLS[:4], None, None]}),
+            SYMBOLS,
+            "67% of the model's genes are in var['a{}b']",
+        ),
+        (
+            data(["S1", "S2"], samples=SYMBOLS),
+            SYMBOLS,
+            "the table looks transposed; read it with --orient genes",
+        ),
+        (
+            data([name.capitalize() for name in SYMBOLS]),
+            SYMBOLS,
+            "match if capitals are ignored, as between mouse",
+        ),
     ],
 )
 def test_the_repair_that_would_work_is_named_with_its_share(adata, genes, repair):
@@ -67,7 +83,9 @@ def test_real_ids_of_two_pipelines(shared):
     assert "model's genes look like gene symbols (e.g. 'SIGLEC14')" in message
     assert "counts like human Ensembl ids with version (e.g. 'ENSG00000000003.14')" in message
     message = message_of(heart, read_counts(shared / "data" / "airway.h5ad").var_names)
-    assert "% of the model's genes match without version: adata.var_names = pydgd.data.strip_version" in message
+    assert (
+        "% of the model's genes match without version: adata.var_names = pydgd.data.strip_version" in message
+    )
     heart.var_names = strip_version(heart.var_names)
     ids = symbols.var["ensembl_id"]
     known = ids[ids.str.startswith("ENSG") & ~ids.duplicated()]
@@ -80,4 +98,7 @@ def test_symbols_with_ids_in_var_get_the_column(shared):
     normals = read_counts(shared / "data" / "normals.h5ad")
     ids = normals.var["ensembl_id"]
     message = message_of(normals, ids[ids.str.startswith("ENSG") & ~ids.duplicated()])
-    assert "100% of the model's genes are in var['ensembl_id']: adata.var_names = adata.var['ensembl_id']" in message
+    assert (
+        "100% of the model's genes are in var['ensembl_id']: adata.var_names = adata.var['ensembl_id']"
+        in message
+    )

@@ -37,7 +37,8 @@ def test_names_header_and_shape_decide(genes, samples, label, reason, in_rows):
 
 
 @pytest.mark.parametrize(
-    ("label", "turned"), [("gene", True), ("Gene ID", True), ("Geneid", True), ("sample", False), ("Sample-ID", False)]
+    ("label", "turned"),
+    [("gene", True), ("Gene ID", True), ("Geneid", True), ("sample", False), ("Sample-ID", False)],
 )
 def test_the_header_of_the_first_column_decides_between_unknown_names(label, turned):
     """Spelling apart."""

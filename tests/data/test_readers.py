@@ -73,7 +73,9 @@ def test_every_format_is_read_back_both_ways_round(tmp_path, name, turned, dtype
 def test_a_named_orientation_is_obeyed(tmp_path, name, turned):
     """With names that say nothing, `orient` decides for every format."""
     table = frame().set_axis(["a", "b", "c"], axis=0).set_axis(list("wxyz"), axis=1)
-    adata = read_counts(write(tmp_path / name, table.T if turned else table), orient="genes" if turned else "samples")
+    adata = read_counts(
+        write(tmp_path / name, table.T if turned else table), orient="genes" if turned else "samples"
+    )
     assert adata.to_df().to_numpy().tolist() == COUNTS.tolist()
     assert adata.obs_names.tolist() == ["a", "b", "c"]
 
@@ -95,14 +97,19 @@ def test_what_was_decided_is_logged(tmp_path, caplog):
     path = write(tmp_path / "x.csv", frame().T)
     with caplog.at_level(logging.INFO, logger="pydgd"):
         read_counts(path)
-    assert f"{path}: read as genes x samples, because the row names look like gene symbols (e.g. 'TP53')" in caplog.text
+    assert (
+        f"{path}: read as genes x samples, because the row names look like gene symbols (e.g. 'TP53')"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("quoting", [0, 1])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_separators_quotes_line_ends_and_marks_do_not_matter(tmp_path, line_end, separator, quoting, encoding):
+def test_separators_quotes_line_ends_and_marks_do_not_matter(
+    tmp_path, line_end, separator, quoting, encoding
+):
     """Windows, old Macintosh, Excel's byte-order mark; the separator is found by content."""
     path = tmp_path / "x.csv"
     frame().to_csv(path, sep=separator, lineterminator=line_end, quoting=quoting, encoding=encoding)
@@ -228,7 +235,9 @@ def test_the_counts_layer_of_an_h5ad_comes_before_x(tmp_path):
 
 def test_a_layer_of_a_table_is_refused(tmp_path):
     """Only h5ad has layers."""
-    assert "only h5ad files have layers" in message_of(ConfigError, write(tmp_path / "x.csv", frame()), layer="counts")
+    assert "only h5ad files have layers" in message_of(
+        ConfigError, write(tmp_path / "x.csv", frame()), layer="counts"
+    )
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -337,7 +346,9 @@ def test_a_truncated_file_is_called_so(tmp_path, name, share):
     """Wherever it breaks off; the repair is to get it again."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
-        rng.poisson(50, (30, 400)), index=[f"S{i}" for i in range(30)], columns=[f"gene{i}" for i in range(400)]
+        rng.poisson(50, (30, 400)),
+        index=[f"S{i}" for i in range(30)],
+        columns=[f"gene{i}" for i in range(400)],
     )
     path = write(tmp_path / name, table)
     whole = path.read_bytes()
@@ -398,6 +409,22 @@ def test_a_text_that_is_no_table_of_counts_is_refused(tmp_path, text, problem):
     assert problem in message_of(FileFormatError, path)
 
 
+def test_a_quoted_separator_does_not_make_up_for_a_missing_field(tmp_path):
+    """The second line has as many commas as the header, but a field less."""
+    path = tmp_path / "x.csv"
+    path.write_text('sample,TP53,MYC\nS1,1,2\n"S2, left",3\n')
+    assert "line 3 ('\"S2, left\",3'…) has 2 fields where the first has 3" in message_of(
+        FileFormatError, path
+    )
+
+
+def test_an_open_quotation_mark_is_found(tmp_path):
+    """It would swallow the next line."""
+    path = tmp_path / "x.csv"
+    path.write_text('sample,TP53,MYC\nS1,1,2\n"S2,3,4\nS3,5,6\n')
+    assert "line 3 ('\"S2,3,4'…) has a quotation mark that is not closed" in message_of(FileFormatError, path)
+
+
 def test_another_encoding_is_named(tmp_path):
     """Latin-1 names would be read wrongly."""
     path = tmp_path / "x.csv"
@@ -431,7 +458,9 @@ def test_a_transposed_h5ad_is_turned(tmp_path, caplog):
     """Its labels change sides with the names."""
     path = tmp_path / "x.h5ad"
     AnnData(
-        sparse.csr_matrix(COUNTS.T), obs=pd.DataFrame({"id": list("abcd")}, index=GENES), var=pd.DataFrame(index=SAMPLES)
+        sparse.csr_matrix(COUNTS.T),
+        obs=pd.DataFrame({"id": list("abcd")}, index=GENES),
+        var=pd.DataFrame(index=SAMPLES),
     ).write_h5ad(path)
     with caplog.at_level(logging.INFO, logger="pydgd"):
         adata = read_counts(path)

@@ -10,6 +10,7 @@ from pydgd.data.scaling import SCALING_RULES, scaling_factors, typical_profile
 from pydgd.errors import ConfigError, CountsError
 
 RULES = list(SCALING_RULES)
+UNITS = {"mean": 1, "median": 1, "total": 2000}  # of s, in mean reads per gene of `cohort`
 
 
 def cohort(n_samples=30, n_genes=2000, seed=0):
@@ -35,7 +36,7 @@ def test_the_mean_rule_is_the_mean_count():
 def test_the_known_depth_is_found(rule):
     """Poisson noise aside: 2 % for the mean, 3 % for the median."""
     counts, s, profile = cohort()
-    assert scaling_factors(counts, rule=rule, profile=profile) == pytest.approx(s, rel=0.03)
+    assert scaling_factors(counts, rule=rule, profile=profile) == pytest.approx(UNITS[rule] * s, rel=0.03)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -47,8 +48,8 @@ def test_a_panel_gives_the_depth_of_the_whole_sample(rule):
         measured = np.zeros(2000, dtype=bool)
         measured[chosen] = True
         found = scaling_factors(np.where(measured, counts, 0), rule=rule, profile=profile, measured=measured)
-        assert found == pytest.approx(s, rel=0.15)
-        assert np.mean(found / s) == pytest.approx(1, abs=0.02)
+        assert found == pytest.approx(UNITS[rule] * s, rel=0.15)
+        assert np.mean(found / s) / UNITS[rule] == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -110,13 +111,19 @@ def test_the_profile_of_the_mean_rule_is_the_mean_of_scaled_counts():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"rule": "geometric"}, "scaling rule 'geometric' is unknown; choose from mean, median"),
+        ({"rule": "geometric"}, "scaling rule 'geometric' is unknown; choose from mean, total, median"),
         ({"rule": "median"}, "'median' over 2,000 of 2,000 genes needs a profile"),
         ({"measured": np.arange(2000) < 5}, "'mean' over 5 of 2,000 genes needs a profile"),
         ({"rule": "median", "profile": np.full(2000, np.nan)}, "profile must be finite"),
         ({"rule": "median", "profile": -np.ones(2000)}, "profile must be finite, not negative"),
-        ({"measured": np.arange(2000) < 5, "profile": (np.arange(2000) >= 5) * 1.0}, "positive for some measured gene"),
-        ({"measured": np.zeros(2000, dtype=bool), "profile": np.ones(2000)}, "positive for some measured gene"),
+        (
+            {"measured": np.arange(2000) < 5, "profile": (np.arange(2000) >= 5) * 1.0},
+            "positive for some measured gene",
+        ),
+        (
+            {"measured": np.zeros(2000, dtype=bool), "profile": np.ones(2000)},
+            "positive for some measured gene",
+        ),
     ],
 )
 def test_a_rule_without_what_it_needs_is_refused(given, message):
@@ -130,7 +137,7 @@ def test_a_sample_without_a_factor_is_named(rule):
     """By its name, or its number where names are not given; never 0 or NaN."""
     counts, _, profile = cohort(n_samples=3)
     counts[1] = 0
-    with pytest.raises(CountsError, match="1 samples have too few reads .*first: sample 'B'"):
+    with pytest.raises(CountsError, match=r"1 samples have too few reads .*first: sample 'B'"):
         scaling_factors(counts, rule=rule, profile=profile, sample_names=["A", "B", "C"])
     with pytest.raises(CountsError, match="first: sample number 2"):
         scaling_factors(counts, rule=rule, profile=profile)
@@ -146,7 +153,7 @@ def test_the_median_of_a_shallow_sample_proposes_the_mean():
 
 
 def test_panels_of_real_samples(shared):
-    """500 random genes give log2 s within 0.4 (mean) and 0.07 (median) of the whole sample, as standard deviation."""
+    """From 500 random genes, log2 s has a standard error below 0.4 (mean) and 0.07 (median)."""
     normals = anndata.read_h5ad(shared / "data" / "normals.h5ad")
     counts = normals.X[::4]
     counts = counts[:, (counts > 0).mean(0) > 0.2]
@@ -157,3 +164,15 @@ def test_panels_of_real_samples(shared):
         whole = scaling_factors(counts, rule=rule, profile=profile)
         panel = scaling_factors(counts, rule=rule, profile=profile, measured=measured)
         assert np.std(np.log2(panel / whole)) < bound
+
+
+def test_the_total_rule_counts_reads():
+    """All reads of the sample, within the last bit."""
+    counts, *_ = cohort()
+    assert scaling_factors(counts, rule="total") == pytest.approx(counts.sum(1), rel=1e-15)
+
+
+def test_an_unknown_rule_has_no_profile():
+    """Refused as the factors are."""
+    with pytest.raises(ConfigError, match="'upper' is unknown"):
+        typical_profile(cohort()[0], rule="upper")

@@ -65,7 +65,10 @@ def test_the_choice_is_a_copy():
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("cohort=READ", "no column 'cohort' in obs; there is 'tissue', 'split', 'age', 'dose', 'tumour', 'stage'"),
+        (
+            "cohort=READ",
+            "no column 'cohort' in obs; there is 'tissue', 'split', 'age', 'dose', 'tumour', 'stage'",
+        ),
         ("split=validation", "no split is 'validation'; there is 'train', 'test'"),
         ("split!=validation", "no split is 'validation'"),
         ("tissue=liver,kidney", "no tissue is 'kidney'; there is 'liver', 'lung', 'bile duct'"),
@@ -88,8 +91,10 @@ def test_a_condition_that_cannot_be_met_is_refused(expression, message):
 
 def test_long_lists_are_cut():
     """Ten values and how many there are."""
-    data = AnnData(np.ones((50, 1)), obs=pd.DataFrame({"donor": [f"D{i}" for i in range(50)]}))
-    data.obs_names = [f"S{i}" for i in range(50)]
+    data = AnnData(
+        np.ones((50, 1)),
+        obs=pd.DataFrame({"donor": [f"D{i}" for i in range(50)]}, index=[f"S{i}" for i in range(50)]),
+    )
     with pytest.raises(ConfigError, match=r"'D9', … \(50 in all\)"):
         select_samples(data, "donor=X")
 

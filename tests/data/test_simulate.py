@@ -60,7 +60,7 @@ def test_planted_changes_show_with_their_size(simulation):
     normals, cases = simulation.normals, simulation.cases
     profile = {t: scaled(normals)[normals.obs.tissue == t].mean(0) for t in normals.obs.tissue.cat.categories}
     expected = np.stack([profile[t] for t in cases.obs.tissue])
-    ratio = np.log2((scaled(cases) + 0.01) / (expected + 0.01))
+    ratio = np.log2((scaled(cases) + 1e-3) / (expected + 1e-3))
     rows = cases.obs_names.get_indexer(simulation.truth["sample"])
     columns = cases.var_names.get_indexer(simulation.truth["gene"])
     planted = simulation.truth.log2_fold_change.to_numpy()
@@ -84,7 +84,8 @@ def test_expression_spans_five_orders_of_magnitude(simulation):
     low, high = np.quantile(means, [0.005, 0.995])
     assert 4.3 < np.log10(high / low) < 6
     share = simulation.normals.X / simulation.normals.X.sum(1, keepdims=True)
-    assert share.max() < 0.2
+    assert np.median(share.max(1)) < 0.15
+    assert share.max() < 0.5
 
 
 def test_tissues_differ_and_genes_move_together(simulation):
@@ -120,11 +121,13 @@ def test_dispersion_follows_the_trend():
         chosen = (mean > low) & (mean < high)
         trend = 0.03 + 1.5 / mean[chosen]
         assert np.median(population.dispersion[chosen] / trend) == pytest.approx(1, rel=0.1)
-    assert 0 < population.dispersion.min()
+    assert population.dispersion.min() > 0
     assert population.dispersion.max() <= 10
 
 
-@pytest.mark.parametrize("options", [{"n_changed": 0}, {"n_unchanged": 0}, {"changed_share": 0.0}, {"n_tissues": 1}])
+@pytest.mark.parametrize(
+    "options", [{"n_changed": 0}, {"n_unchanged": 0}, {"changed_share": 0.0}, {"n_tissues": 1}]
+)
 def test_corners_of_the_options(options):
     """No changed or no unchanged case, nothing planted, one tissue."""
     simulation = simulate_cohort(**{"n_tissues": 2, "n_per_tissue": 4, "n_genes": 60, **options})

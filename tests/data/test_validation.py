@@ -65,7 +65,9 @@ def test_fractions_are_counted_over_all_blocks():
     matrix = np.ones((600, 1000))
     matrix[100, 3] = matrix[599, 999] = 0.25
     names = [f"S{i}" for i in range(600)], [f"G{i}" for i in range(1000)]
-    with pytest.raises(CountsError, match="2 of 600,000 values, the first at sample 'S100', gene 'G3'") as caught:
+    with pytest.raises(
+        CountsError, match="2 of 600,000 values, the first at sample 'S100', gene 'G3'"
+    ) as caught:
         validate_counts(matrix, *names)
     assert "RSEM or salmon" in str(caught.value)
     assert "round_counts=True" in str(caught.value)
@@ -113,7 +115,9 @@ def test_explicit_zeros_of_a_sparse_matrix_are_no_reads():
 
 def test_stored_parts_of_one_sparse_count_are_judged_by_their_sum():
     """A CSR matrix may hold a place twice: 0.5 + 0.5 is one read."""
-    matrix = sparse.csr_matrix((np.array([0.5, 0.5, 1.0]), np.array([0, 0, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    matrix = sparse.csr_matrix(
+        (np.array([0.5, 0.5, 1.0]), np.array([0, 0, 1]), np.array([0, 2, 3])), shape=(2, 2)
+    )
     assert validate_counts(matrix, ["S1", "S2"], ["TP53", "MYC"]) is matrix
 
 
@@ -139,7 +143,9 @@ def test_an_empty_table_is_refused(shape, what):
         validate_counts(np.empty(shape), SAMPLES[: shape[0]], GENES[: shape[1]])
 
 
-@pytest.mark.parametrize("matrix", [np.ones(3), np.ones((3, 4), dtype=bool), np.full((3, 4), "x"), np.ones((3, 4)) * 1j])
+@pytest.mark.parametrize(
+    "matrix", [np.ones(3), np.ones((3, 4), dtype=bool), np.full((3, 4), "x"), np.ones((3, 4)) * 1j]
+)
 def test_what_is_no_table_of_numbers_is_refused(matrix):
     """One dimension, truth values, text and complex numbers."""
     with pytest.raises(CountsError, match="two-dimensional table of numbers"):

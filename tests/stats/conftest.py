@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tails of count distributions at twenty-five digits, by integrals that share nothing with the code under test."""
+"""Tails of count distributions at twenty-five digits, by integrals unlike anything in the code under test."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ class Oracle:
 
     @classmethod
     def log_upper(cls, k: float, mu: float, r: float) -> mpf:
-        """ln P(X >= k), k >= 1: incomplete beta (Poisson: gamma) integral over t = x e^-w, from the mass on."""
+        """ln P(X >= k), k >= 1: the incomplete beta (Poisson: gamma) integral over t = x e^-w."""
         front = mp.log(k) + cls.log_mass(k, mu, r)
         with mp.workdps(DIGITS):
             k, mu, r = mpf(k), mpf(mu), mpf(r)
@@ -32,7 +32,9 @@ class Oracle:
                 return front + _log_integral(lambda w: mp.exp(-k * w - mu * mp.expm1(-w)), 1 / k, 1 / k)
             y = r / (mu + r)
             return front + _log_integral(
-                lambda w: mp.exp(-k * w + (r - 1) * mp.log1p(-mp.expm1(-w) * mu / r)) / y, min(1 / k, y), 1 / k
+                lambda w: mp.exp(-k * w + (r - 1) * mp.log1p(-mp.expm1(-w) * mu / r)) / y,
+                min(1 / k, y),
+                1 / k,
             )
 
     @classmethod

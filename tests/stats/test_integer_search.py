@@ -17,4 +17,4 @@ def test_every_target_is_found_from_any_guess(guess: float) -> None:
 
 def test_nothing_to_search_is_allowed() -> None:
     """No element gives no integer."""
-    assert first_integer(lambda values, places: values > 0, np.empty(0)).shape == (0,)
+    assert first_integer(lambda values, _: values > 0, np.empty(0)).shape == (0,)

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nbinom
 
@@ -64,6 +64,7 @@ def test_log_mass_agrees_with_scipy() -> None:
     np.testing.assert_allclose(log_mass(k, mu, r), nbinom.logpmf(k, r, r / (r + mu)), rtol=1e-12)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**8), st.floats(1e-8, 1e8), st.floats(1e-30, 1e30))
 def test_log_mass_is_finite_and_at_most_zero(k: int, mu: float, r: float) -> None:
     """No argument in range gives NaN, -inf or a probability above 1."""

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pydgd.checkpoints.record import ModelRecord
@@ -44,12 +44,17 @@ def save_model(record: ModelRecord, path: str | PathLike[str]) -> ModelRecord:
     Raises:
         OutputError: If the file cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(record).items()}
-    metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION), **_entries(record)}
-    metadata["sha256"] = _content_hash(metadata, tensors)
+    metadata, tensors = _contents(record)
+    # Not save_file: it hides a full disk in an error of its own.
+    content = save(tensors, metadata)
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(content)
     return replace(record, content_hash=metadata["sha256"])
+
+
+def with_content_hash(record: ModelRecord) -> ModelRecord:
+    """The record with the content hash that its file would have."""
+    return replace(record, content_hash=_contents(record)[0]["sha256"])
 
 
 def load_model(path: str | PathLike[str]) -> ModelRecord:
@@ -78,8 +83,13 @@ def load_model(path: str | PathLike[str]) -> ModelRecord:
         ) from error
 
 
-def _tensors(record: ModelRecord) -> dict[str, Tensor]:
-    return {**record.model.state_dict(), "representations": record.representations}
+def _contents(record: ModelRecord) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata, with the content hash, and tensors of the record's file."""
+    tensors = {**record.model.state_dict(), "representations": record.representations}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION), **_entries(record)}
+    metadata["sha256"] = _content_hash(metadata, tensors)
+    return metadata, tensors
 
 
 def _entries(record: ModelRecord) -> dict[str, str]:
@@ -91,17 +101,18 @@ def _entries(record: ModelRecord) -> dict[str, str]:
         "prior": {"name": model.prior.name, **model.prior.config()},
         "samples": record.sample_names,
         "labels": record.labels,
-        "history": _columns_without_nan(record.history),
+        "history": _finite_columns(record.history),
         "options": record.options,
         "provenance": record.provenance,
     }
-    return {name: json.dumps(values[name], sort_keys=True, allow_nan=False) for name in _ENTRIES}
+    return {name: json.dumps(values[name], allow_nan=False) for name in _ENTRIES}
 
 
-def _columns_without_nan(history: pd.DataFrame) -> dict[str, list[float | None]]:
+def _finite_columns(history: pd.DataFrame) -> dict[str, list[float | None]]:
+    """Columns of numbers; NaN and infinity, which JSON does not know, become None."""
     columns = history.to_dict(orient="list")
     return {
-        str(name): [None if math.isnan(value) else value for value in values]
+        str(name): [value if math.isfinite(value) else None for value in values]
         for name, values in columns.items()
     }
 
@@ -119,11 +130,13 @@ def _content_hash(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = "is not an ordinary file" if path.exists() else "does not exist"
         raise ModelFileError(f"{path} {what}; give a model file, e.g. one written by `pydgd train`")
     try:
         with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: the tensors are a view of the file, which may change once it is read.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return dict(file.metadata() or {}), tensors
     except SafetensorError as error:
         raise ModelFileError(
             f"{path} is not a PyDGD model or is damaged ({error}); expected a file written by `pydgd train`"
@@ -138,7 +151,7 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
             f"{path} is a safetensors file but not a PyDGD model; expected one written by `pydgd train`"
         )
     version = metadata.get("format_version", "")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format version {version or 'none'}, this PyDGD reads up to {FORMAT_VERSION}; "
             "upgrade PyDGD (pip install -U pydgd)"
@@ -151,9 +164,10 @@ def _record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Model
     prior = PRIORS[prior_options.pop("name")](**prior_options)
     state = dict(tensors)
     representations = state.pop("representations")
-    model = JointModel(
-        entries["genes"], Decoder(**entries["decoder"]), prior, entries["scaling"], state["profile"]
-    )
+    # Torch draws a new layer's weights from the global generator, which loading must not touch.
+    with torch.random.fork_rng(devices=[]):
+        decoder = Decoder(**entries["decoder"])
+    model = JointModel(entries["genes"], decoder, prior, entries["scaling"], state["profile"])
     model.load_state_dict(state)
     return ModelRecord(
         model=model.eval(),

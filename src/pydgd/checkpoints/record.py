@@ -23,7 +23,7 @@ class ModelRecord:
         history: One row per epoch.
         options: Options of the training run.
         provenance: Versions, numbers of samples and genes.
-        content_hash: SHA-256 of all of the above, empty until saved or loaded.
+        content_hash: SHA-256 of all of the above; empty until it is computed.
     """
 
     model: JointModel

@@ -100,7 +100,18 @@ def softplus_log_slope(y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def sigmoid_log_slope(y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    r"""Relative change of a sigmoid mean with its projection, :math:`d \ln y / d x = 1 - y`."""
+    r"""Relative change of a sigmoid mean with its projection, :math:`d \ln y / d x = 1 - y`.
+
+    Args:
+        y: Means in (0, 1].
+
+    Returns:
+        From 1 (small means: the link is a logarithm) down to 0.
+
+    Example:
+        >>> sigmoid_log_slope(torch.tensor([0.25]))
+        tensor([0.7500])
+    """
     return 1.0 - y
 
 

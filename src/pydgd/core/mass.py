@@ -17,8 +17,8 @@ from pydgd.core.evaluation import (
     exact_poisson,
     row_blocks,
 )
-from pydgd.core.kernels import deviance_part, dispersion_of, log_factorial_of
-from pydgd.core.stirling import stirling_eta, stirling_zeta, tables
+from pydgd.core.kernels import deviance_part, log_factorial_of, scale_of
+from pydgd.core.stirling import stirling_remainders, stirling_zeta, tables
 
 
 class SavingContext(Protocol):
@@ -26,7 +26,8 @@ class SavingContext(Protocol):
 
     saved_tensors: tuple[Tensor, ...]
 
-    def save_for_backward(self, *tensors: Tensor) -> None: ...
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        """Keep tensors for ``backward``."""
 
 
 def log_factorial(counts: Real[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -43,8 +44,9 @@ def log_factorial(counts: Real[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         tensor([0.0000, 0.0000, 4.7875], dtype=torch.float64)
     """
     result = torch.empty(counts.shape, dtype=torch.float64, device=counts.device)
-    for source, target in zip(counts.reshape(-1).split(BLOCK), result.view(-1).split(BLOCK), strict=True):
-        target.copy_(log_factorial_of(source.double()))
+    flat, target = counts.reshape(-1), result.view(-1)
+    for part in row_blocks(len(flat), 1, BLOCK):
+        target[part] = log_factorial_of(flat[part].double())
     return result
 
 
@@ -53,18 +55,18 @@ def nb_log_mass(
 ) -> Float[Tensor, "..."]:
     """Element-wise log-mass of the negative binomial, parametrised by the log of the inverse dispersion.
 
-    Finite, with finite gradients, for counts up to 1e9, means of 0 and from 1e-30 up, and any `log_r`: above 69 it is
-    the Poisson limit, and far below 0 the mass of positive counts falls with r.
+    Finite, with finite gradients, for counts up to 1e9 and any `log_r`: above 69 it is the Poisson limit, and far
+    below 0 the mass of positive counts falls with r.
 
     Args:
         k: Counts >= 0, integers of any dtype; broadcasts with the others.
-        m: Means >= 0. At m = 0 with k > 0 the mass is 0; there ln(m / (r + m)) is replaced by ln(1e-10), a result
+        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln(m / (r + m)) is replaced by ln(1e-10), a result
             above 0 by 0, and the gradient in `m` is k / (1e-10 (r + 1e-10)) - r / (r + 1e-10).
         log_r: Natural log of the inverse dispersion; the variance is m + m^2 / r.
 
     Returns:
-        ln f(k; m, r) in the dtype of `m`, within 1e-12 max(1, |ln f|) before it is rounded to that dtype. Once
-        differentiable in `m` and `log_r`; `nb_log_r_curvature` is the second derivative in `log_r`.
+        ln f(k; m, r) in the dtype of `m`, within 1e-12 max(1, |ln f|) before it is rounded to that dtype.
+        Differentiable once in `m` and `log_r`; `nb_log_r_curvature` is the second derivative in `log_r`.
 
     Source:
         Loader (2000), Fast and Accurate Computation of Binomial Probabilities.
@@ -73,7 +75,7 @@ def nb_log_mass(
         >>> nb_log_mass(torch.tensor([0, 5]), torch.tensor(5.0), torch.tensor(0.0))
         tensor([-1.7918, -2.7034])
     """
-    shape = torch.broadcast_shapes(k.shape, m.shape, log_r.shape)
+    shape = torch.broadcast_shapes(k.shape, m.shape, log_r.shape)  # type: ignore[no-untyped-call]
     width = shape[-1] if shape else 1
     gene_wise = log_r.numel() == width and log_r.shape[-1:] == shape[-1:]
     flat_r = log_r.reshape(1, width) if gene_wise else _rows(log_r, shape)
@@ -86,16 +88,17 @@ def poisson_log_mass(k: Real[Tensor, "..."], m: Float[Tensor, "..."]) -> Float[T
 
     Args:
         k: Counts >= 0, integers of any dtype; broadcasts with `m`.
-        m: Means >= 0. At m = 0 with k > 0 the mass is 0; there ln m is replaced by ln(1e-10), also in the gradient.
+        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln m is replaced by ln(1e-10), and the gradient is
+            k / 1e-10 - 1.
 
     Returns:
-        ln f(k; m) in the dtype of `m`, as exact as `nb_log_mass`. Once differentiable in `m`.
+        ln f(k; m) in the dtype of `m`, as exact as `nb_log_mass`. Differentiable once in `m`.
 
     Example:
         >>> poisson_log_mass(torch.tensor([0, 5]), torch.tensor(5.0))
         tensor([-5.0000, -1.7403])
     """
-    shape = torch.broadcast_shapes(k.shape, m.shape)
+    shape = torch.broadcast_shapes(k.shape, m.shape)  # type: ignore[no-untyped-call]
     value: Tensor = _PoissonLogMass.apply(_rows(k, shape), _rows(m, shape))  # type: ignore[no-untyped-call]
     return value.reshape(shape)
 
@@ -119,13 +122,17 @@ def nb_log_r_curvature(
     """
     with torch.no_grad():
         counts, mu = k.double(), m.double()
-        r, inverse, _, _, _ = dispersion_of(log_r, torch.float64)
+        r, inverse, *_ = scale_of(log_r, torch.float64)
         x, y = 1 + mu * inverse, 1 + counts * inverse
-        n, q = counts + r, 1 / y
+        n, q, tilt = counts + r, 1 / y, y / x
         e = (counts - mu) / x
-        shape = q.square() * stirling_zeta(n) - stirling_zeta(r) - q * (1 - q) * (0.5 + stirling_eta(n))
-        r_part = deviance_part(*torch.broadcast_tensors(r, r * (y / x), -e), tables(mu))
-        return (shape * torch.sign(counts) - r_part + e.square() / n).to(m.dtype)
+        shape = (
+            q.square() * stirling_zeta(n) - stirling_zeta(r) - q * (1 - q) * (0.5 + stirling_remainders(n)[1])
+        )
+        near = e.square() / n - deviance_part(r, r * tilt, -e, tables(mu))
+        # The same, without the difference of two terms near k where the count is far above its mean.
+        far = r * tilt.log() - e * (mu * inverse / x + q)
+        return (shape * torch.sign(counts) + torch.where(tilt > 2, far, near)).to(m.dtype)
 
 
 def _rows(values: Tensor, shape: torch.Size) -> Tensor:
@@ -139,7 +146,7 @@ class _NBLogMass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: SavingContext, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
-        evaluate = exact_nb(DispersionRows(log_r, torch.float64), m, slope=True)
+        evaluate = exact_nb(DispersionRows(log_r), m, slope=True)
         grad_r = torch.empty(m.shape, dtype=log_r.dtype, device=m.device)
         value, grad_m = _fill(evaluate, k, m, grad_r)
         ctx.save_for_backward(grad_m, grad_r, log_r)
@@ -168,9 +175,9 @@ class _PoissonLogMass(torch.autograd.Function):
 def _fill(evaluate: Evaluate, k: Tensor, m: Tensor, grad_r: Tensor | None) -> tuple[Tensor, Tensor]:
     """Value and gradient in `m` of every element, and into `grad_r` the one in log r."""
     value, grad_m = torch.empty_like(m), torch.empty_like(m)
-    for rows in row_blocks(len(m), m.shape[1], BLOCK if m.device.type == "cpu" else WIDE_BLOCK):
-        terms = evaluate(k[rows], m[rows], rows)
-        value[rows], grad_m[rows] = terms.value, terms.grad_mu
-        if grad_r is not None and terms.grad_log_r is not None:
-            grad_r[rows] = terms.grad_log_r
+    for rows in row_blocks(len(m), m.shape[1], BLOCK // 2 if m.device.type == "cpu" else WIDE_BLOCK):
+        terms = evaluate(k[rows], m[rows], rows, None)
+        value[rows], grad_m[rows] = terms.value, terms.descent.neg_()
+        if grad_r is not None and terms.slope is not None:
+            grad_r[rows] = terms.slope
     return value, grad_m

@@ -66,7 +66,7 @@ class JointModel(nn.Module):
         log_factorial: Float[Tensor, "n genes"] | None = None,
         mask: Bool[Tensor, " genes"] | None = None,
     ) -> Float[Tensor, " n"]:
-        """ln p(x | z) + ln p(z) of each sample.
+        """Log joint density ln p(x | z) + ln p(z) of each sample.
 
         Args:
             counts: Reads, (N, G).

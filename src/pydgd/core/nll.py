@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Negative log-likelihood of samples: log-mass summed over genes, value and gradients in one pass over the matrix."""
+"""Negative log-likelihood of samples: log-mass summed over genes, with its gradients in one pass over the matrix."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,8 +42,8 @@ def nb_nll(
 ) -> Float[Tensor, " n"]:
     """Negative log-likelihood of each sample under negative binomials, summed over genes.
 
-    Rows are worked through in blocks that stay in the cache, so beside the gradients hardly any memory is used; sums are
-    in float64. From float32 `mu`, every gene's share is exact to 2e-4 nats or 2e-6 of itself.
+    Rows are worked through in blocks, so that beside the gradients hardly any memory is used; sums are in float64.
+    Float32 `mu` gives every gene's share within 2e-4 nats or 2e-6 of itself, and its gradients within 1e-5.
 
     Args:
         counts: Reads, of any dtype.
@@ -52,8 +51,8 @@ def nb_nll(
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
         log_factorial: ``log_factorial(counts)``, or its sum over the measured genes; saves computing it.
         mask: Which genes were measured; the others add nothing, get no gradient, and may hold anything.
-        constants: ``nb_constants(counts, log_r, mask=mask)``, for a `log_r` that stays as it is: what is left to
-            compute are two logs per element and no special function. Overrules `log_factorial`.
+        constants: ``nb_constants(counts, log_r, mask=mask)``, for a `log_r` that stays as it is: what is left are
+            two logs per element and no special function. Overrules `log_factorial`.
         compiled: Whether to use a kernel from ``torch.compile``, made on first use; not with `constants`.
         block: Elements per pass; by default what suits the device.
 
@@ -72,21 +71,18 @@ def nb_nll(
     if frozen and (compiled or _wants_grad(log_r)):
         raise ValueError(
             "constants hold for one fixed log_r and the eager kernel; got "
-            f"log_r.requires_grad={log_r.requires_grad}, compiled={compiled}: detach log_r, or leave constants out"
+            f"log_r.requires_grad={log_r.requires_grad}, compiled={compiled}. Detach log_r, or leave constants out."
         )
+    like, slope, double = mu.new_empty(()), _wants_grad(log_r), mu.dtype == torch.float64
     columns = _columns(mask)
-    double = mu.dtype == torch.float64
-    work = torch.float64 if double or frozen else torch.float32
-    dispersion = DispersionRows(log_r, work, columns)
-
-    def evaluator(slope: bool) -> Evaluate:
-        if frozen:
-            return frozen_nb(dispersion, mu)
-        if compiled:
-            return compiled_nb(dispersion, mu, slope=slope)
-        return exact_nb(dispersion, mu, slope=slope) if double else fast_nb(dispersion, mu, slope=slope)
-
-    sums = _GeneSums(counts, columns, _block(block, mu, compiled=compiled), evaluator)
+    dispersion = DispersionRows(log_r, columns)
+    if frozen:
+        evaluate = frozen_nb(dispersion, like)
+    elif compiled:
+        evaluate = compiled_nb(dispersion, like, slope=slope)
+    else:
+        evaluate = (exact_nb if double else fast_nb)(dispersion, like, slope=slope)
+    sums = _GeneSums(counts, columns, _block(block, mu, compiled=compiled), evaluate)
     if not (frozen or compiled or double):
         constants = sums.factorials(log_factorial)
     return _nll(sums, mu, log_r, constants)
@@ -116,9 +112,9 @@ def poisson_nll(
         >>> poisson_nll(torch.tensor([[0, 5]]), torch.full((1, 2), 4.0))
         tensor([5.8560], dtype=torch.float64)
     """
-    double = mu.dtype == torch.float64
-    evaluate = exact_poisson(mu) if double else fast_poisson(mu)
-    sums = _GeneSums(counts, _columns(mask), _block(block, mu), lambda _: evaluate)
+    like, double = mu.new_empty(()), mu.dtype == torch.float64
+    evaluate = exact_poisson(like) if double else fast_poisson(like)
+    sums = _GeneSums(counts, _columns(mask), _block(block, mu), evaluate)
     return _nll(sums, mu, None, None if double else sums.factorials(log_factorial))
 
 
@@ -128,7 +124,7 @@ def nb_constants(
     *,
     mask: Bool[Tensor, " genes"] | None = None,
 ) -> Float[Tensor, " n"]:
-    """The part of `nb_nll` that depends on counts and dispersion only; computed once where the dispersion is frozen.
+    """The part of `nb_nll` that counts and dispersion decide; computed once where the dispersion is frozen.
 
     Args:
         counts: Reads, of any dtype.
@@ -136,7 +132,7 @@ def nb_constants(
         mask: Which genes were measured.
 
     Returns:
-        Per sample the sum of ln k! + ln Gamma(r) + k ln r - ln Gamma(k + r), in nats, for ``nb_nll(constants=...)``.
+        Sums of ln k! + ln Gamma(r) + k ln r - ln Gamma(k + r) per sample, in nats, for ``nb_nll(constants=...)``.
 
     Example:
         >>> counts, mu, log_r = torch.tensor([[0, 5]]), torch.full((1, 2), 4.0), torch.zeros(1, 2)
@@ -144,26 +140,26 @@ def nb_constants(
         tensor([4.3345], dtype=torch.float64)
     """
     columns = _columns(mask)
-    dispersion = DispersionRows(log_r, torch.float64, columns)
+    dispersion = DispersionRows(log_r, columns)
     result = counts.new_empty(len(counts), dtype=torch.float64)
-    for rows in row_blocks(*counts.shape, _block(None, counts)):
-        result[rows] = -nb_shape(take(counts[rows], columns), dispersion[rows][1]).sum(-1)
+    for rows in row_blocks(len(counts), counts.shape[1], _block(None, counts)):
+        result[rows] = -nb_shape(take(counts[rows], columns), dispersion.terms(rows, torch.float64)).sum(-1)
     return result
 
 
 @dataclass(frozen=True)
 class _GeneSums:
-    """Sums over the genes in `columns`; `evaluator(slope)` makes what evaluates a block, with or without d/d log r."""
+    """Sums over the genes in `columns`, with what evaluates blocks of about `block` elements."""
 
     counts: Tensor
     columns: Tensor | None
     block: int
-    evaluator: Callable[[bool], Evaluate]
+    evaluate: Evaluate
 
     def run(self, mu: Tensor, log_r: Tensor | None, *, grad_mu: bool, weights: Tensor | None = None) -> Sums:
         """Log-mass of each row, the negative of its gradient in `mu`, and of that in `log_r` if it is given.
 
-        The gradient in a gene-wise `log_r` is summed over rows as it is computed, with `weights` (by default 1).
+        The gradient in a gene-wise `log_r` is summed over rows right away, with `weights` (by default 1).
         """
         total = mu.new_zeros(len(mu), dtype=torch.float64)
         blank = torch.empty_like if self.columns is None else torch.zeros_like
@@ -172,18 +168,20 @@ class _GeneSums:
         gene_wise = log_r is not None and len(log_r) == 1
         over_rows = take(mu.new_zeros(1, mu.shape[1], dtype=torch.float64), self.columns)[0]
         weights = torch.ones_like(total) if weights is None else weights
-        evaluate = self.evaluator(log_r is not None)
-        for rows in row_blocks(*mu.shape, self.block):
-            value, grad, slope = evaluate(take(self.counts[rows], self.columns), take(mu[rows], self.columns), rows)
+        for rows in row_blocks(len(mu), mu.shape[1], self.block):
+            target = None if to_mu is None else to_mu[rows]
+            out = target if self.columns is None else None
+            counts, means = self._taken(self.counts, rows), self._taken(mu, rows)
+            value, descent, slope = self.evaluate(counts, means, rows, out)
             total[rows] = value if value.ndim == 1 else value.sum(-1)
-            if to_mu is not None:
-                self._put_negative(to_mu[rows], grad)
+            if target is not None and descent is not out:
+                self._put(target, descent)
             if slope is not None and gene_wise:
-                over_rows += slope.T @ weights[rows].to(slope.dtype)
+                over_rows -= slope.T @ weights[rows].to(slope.dtype)
             elif slope is not None and to_r is not None:
-                self._put_negative(to_r[rows], slope)
+                self._put(to_r[rows], slope.neg_())
         if to_r is not None and gene_wise:
-            self._put_negative(to_r, over_rows[None])
+            self._put(to_r, over_rows[None])
         return total, to_mu, to_r
 
     def factorials(self, log_factorial: Tensor | None) -> Tensor:
@@ -191,29 +189,32 @@ class _GeneSums:
         if log_factorial is not None and log_factorial.ndim == 1:
             return log_factorial
         result = self.counts.new_empty(len(self.counts), dtype=torch.float64)
-        for rows in row_blocks(*self.counts.shape, self.block):
+        for rows in row_blocks(len(self.counts), self.counts.shape[1], self.block):
             if log_factorial is None:
-                each = log_factorial_of(take(self.counts[rows], self.columns).double())
+                each = log_factorial_of(self._taken(self.counts, rows).double())
             else:
-                each = take(log_factorial[rows], self.columns)
+                each = self._taken(log_factorial, rows)
             result[rows] = each.sum(-1, dtype=torch.float64)
         return result
 
-    def _put_negative(self, target: Tensor, values: Tensor) -> None:
+    def _taken(self, matrix: Tensor, rows: slice) -> Tensor:
+        return take(matrix[rows], self.columns)
+
+    def _put(self, target: Tensor, values: Tensor) -> None:
         if self.columns is None:
-            torch.neg(values.to(target.dtype), out=target)
+            target.copy_(values)
         else:
-            target.index_copy_(1, self.columns, values.to(target.dtype).neg())
+            target.index_copy_(1, self.columns, values.to(target.dtype))
 
 
 class _Context(Protocol):
     """What autograd hands to ``forward`` and ``backward``, and what they keep on it."""
 
-    saved_tensors: tuple[Tensor, ...]
+    saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor]
     sums: _GeneSums
-    gene_wise: bool
 
-    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for ``backward``."""
 
 
 class _NegativeSum(torch.autograd.Function):
@@ -230,24 +231,25 @@ class _NegativeSum(torch.autograd.Function):
     ) -> Tensor:
         total, grad_mu, grad_r = sums.run(mu, log_r if wanted[1] else None, grad_mu=wanted[0])
         ctx.sums = sums
-        ctx.save_for_backward(mu, log_r, grad_mu, grad_r)
+        again = grad_r is not None and len(grad_r) == 1 < len(mu)
+        ctx.save_for_backward(mu if again else None, log_r if again else None, grad_mu, grad_r)
         return -total if constants is None else constants - total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: _Context, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         mu, log_r, grad_mu, grad_r = ctx.saved_tensors
-        if grad.stride(0) == 0 or bool((grad == grad[:1]).all()):
-            grad = grad[:1]
-        elif grad_r is not None and len(grad_r) == 1:
-            # Rows weigh differently, which the sum over rows in the forward pass could not know.
-            _, _, grad_r = ctx.sums.run(mu, log_r, grad_mu=False, weights=grad)
-            return _scaled(grad_mu, grad), grad_r, None, None, None
-        return _scaled(grad_mu, grad), _scaled(grad_r, grad), None, None, None
+        same = grad.stride(0) == 0 or bool((grad == grad[:1]).all())
+        factor = grad[:1] if same else grad
+        to_mu = _scaled(grad_mu, factor)
+        if same or mu is None:
+            return to_mu, _scaled(grad_r, factor), None, None, None
+        # Rows weigh differently, which the sum over rows in the forward pass could not know.
+        return to_mu, ctx.sums.run(mu, log_r, grad_mu=False, weights=grad)[2], None, None, None
 
 
 def _scaled(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
-    """Rows times `factor`; the same tensor, which saves a copy of the batch, for the factor 1 of a plain sum."""
+    """Rows times `factor`; for the 1 of a plain sum the same tensor, which saves a copy of the batch."""
     if gradient is None or (factor.numel() == 1 and factor.item() == 1.0):
         return gradient
     return gradient * factor[:, None].to(gradient.dtype)

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
 from pydgd.core.checks import require_choice, require_positive_int, require_range, require_same_shape
+from pydgd.core.distributions import log_factorial
 
 # What a module's forward returns: the means, or the means and ln r.
 Outputs: TypeAlias = Tensor | tuple[Tensor, Tensor]
@@ -130,8 +131,9 @@ class OutputModule(nn.Module, ABC):
         outputs: Outputs,
         scaling_factors: Num[Tensor, " n"],
         *,
-        log_factorial: Float[Tensor, "n genes"] | None = None,
+        log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
         mask: Bool[Tensor, " genes"] | None = None,
+        constants: Float[Tensor, " n"] | None = None,
     ) -> Float[Tensor, " n"]:
         """Minus the log-mass of each sample, summed over genes: the unchecked path of training and search.
 
@@ -139,8 +141,9 @@ class OutputModule(nn.Module, ABC):
             counts: Reads, shape ``(N, G)``.
             outputs: What `forward` returned.
             scaling_factors: One factor per sample, shape ``(N,)``.
-            log_factorial: ln k! of the counts, if computed beforehand.
+            log_factorial: ln k! of the counts, if computed beforehand; each, or its sum over measured genes.
             mask: True where a gene is measured; the others do not count.
+            constants: See `frozen_constants`.
 
         Returns:
             Nats per sample, float64, shape ``(N,)``.
@@ -148,7 +151,24 @@ class OutputModule(nn.Module, ABC):
         means = self.means_of(outputs)
         mu = means * scaling_factors.to(means.dtype).unsqueeze(-1)
         parameters = _present(mu, self.log_r_of(outputs))
-        return self._family.nll(counts, *parameters, log_factorial=log_factorial, mask=mask)
+        given = {} if constants is None else {"constants": constants}
+        return self._family.nll(counts, *parameters, log_factorial=log_factorial, mask=mask, **given)
+
+    def frozen_constants(
+        self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
+    ) -> dict[str, Tensor]:
+        """What `nll` of these counts can be told once and for all while the module is frozen.
+
+        Args:
+            counts: Reads, shape ``(N, G)``.
+            mask: True where a gene is measured.
+
+        Returns:
+            Keyword arguments of `nll`.
+        """
+        each = log_factorial(counts)
+        kept = each if mask is None else torch.where(mask, each, 0.0)
+        return {"log_factorial": kept.sum(dim=-1, dtype=torch.float64)}
 
     @torch.no_grad()
     def initialise(

@@ -2,7 +2,7 @@
 """Output layers of the decoder: negative binomial with r per gene or per gene and sample, and Poisson."""
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 from torch import Generator, Tensor, nn
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
@@ -16,6 +16,7 @@ from pydgd.core.checks import (
 from pydgd.core.distributions import (
     NegativeBinomial,
     Poisson,
+    nb_constants,
     nb_log_mass,
     nb_nll,
     poisson_log_mass,
@@ -126,6 +127,12 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
     def log_r_of(self, outputs: Outputs) -> Tensor:  # noqa: ARG002  # the same for every output
         """Natural log of the r of every gene, shape ``(1, G)``."""
         return self._log_r
+
+    def frozen_constants(
+        self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
+    ) -> dict[str, Tensor]:
+        """Everything in `nll` that counts and r decide, so that each evaluation needs no special function."""
+        return {"constants": nb_constants(counts, self._log_r.detach(), mask=mask)}
 
     def _log_r_for(self, pred_means: Tensor) -> Tensor:
         if pred_means.shape[-1:] != (self.output_dim,):

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 r"""What Stirling's formula leaves over, for ln Gamma and its two derivatives.
 
-The negative binomial needs differences of ln Gamma at arguments of up to 1e30, where the values themselves cancel: at
-r = 1e8 three ``torch.lgamma`` in float32 are 185 nats off. Their leading terms cancel on paper instead, and what is
-left are three small, positive, decreasing functions:
+The negative binomial needs differences of ln Gamma at arguments up to 1e30, where the values themselves cancel: at
+r = 1e8 three ``torch.lgamma`` in float32 are 185 nats off. So their leading terms are cancelled on paper, and what
+is left are three small, positive, decreasing functions:
 
 * ``delta(x) = ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2``
 * ``eta(x)   = x (ln x - psi(x)) - 1/2``
 * ``zeta(x)  = -x eta'(x)``
 
-Each is ``R(1/x^2) / x`` with R the transform of a positive measure (Binet's integrals; Whittaker & Watson 1927, section
-12.3), so ratios of polynomials with positive coefficients approximate R fast on the whole of x >= 1 and nothing cancels
-in their evaluation. Below 1 one step of the recurrence leads back to x + 1. torch's own lgamma and digamma
-cost 11 and 17 ns per float64 element, one ratio here 3.5 ns.
+Each is ``R(1/x^2) / x`` with R the transform of a positive measure (Binet's integrals). Ratios of polynomials with
+positive coefficients therefore approximate R fast on all of x >= 1, and nothing cancels in them. Below 1, one step
+of the recurrence leads to x + 1. A ratio costs 3.5 ns per float64 element, torch's lgamma 11 and digamma 17.
+
+Source:
+    Whittaker & Watson (1927), A Course of Modern Analysis, sections 12.3 to 12.33.
 """
 
 from typing import NamedTuple
@@ -23,12 +25,21 @@ from torch import Tensor
 
 Ratio = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
-# Long: R as a ratio of polynomials in w = 1/x^2, which interpolates it (60 digits) at the squares of Chebyshev nodes of
-# [0, 1]; largest absolute error over x >= 1 delta 1.6e-16, eta 1.3e-15, zeta 8.7e-15.
-# Short: R as a minimax polynomial in u = 1/x, without denominator; largest error delta 1.7e-7, eta 3.2e-7.
-_SHORT_DELTA = ((0.08333339916720506, 3.2919467863528696e-05, -0.003044674897038465, 0.0007399882132299857), ())
+# Long: R as a ratio of polynomials in 1/x^2, which interpolates it (with 60 digits) at the squares of Chebyshev
+# nodes of [0, 1]; largest absolute errors over x >= 1: delta 1.6e-16, eta 1.3e-15, zeta 8.7e-15.
+# Short: R as a minimax polynomial in 1/x, without denominator; largest errors: delta 1.7e-7, eta 3.2e-7.
+_SHORT_DELTA = (
+    (0.08333339916720506, 3.2919467863528696e-05, -0.003044674897038465, 0.0007399882132299857),
+    (),
+)
 _SHORT_ETA = (
-    (0.0833158358724121, 0.00029799674792404824, -0.010011197563760973, 0.004208595566904791, -0.0005952446530304434),
+    (
+        0.0833158358724121,
+        0.00029799674792404824,
+        -0.010011197563760973,
+        0.004208595566904791,
+        -0.0005952446530304434,
+    ),
     (),
 )
 _LONG_DELTA = (
@@ -103,8 +114,8 @@ class Tables(NamedTuple):
     """Coefficients as scalar tensors of one dtype on one device, because ``addcmul`` of tensors is one pass.
 
     Attributes:
-        delta: Ratio for `stirling_delta`.
-        eta: Ratio for `stirling_eta`.
+        delta: Ratio for the remainder of ln Gamma.
+        eta: Ratio for the remainder of psi.
         atanh: 2/3, 2/5, 2/7, ...: of (ln((1+v)/(1-v)) / v - 2) / v^2 in powers of v^2, for Loader's bd0.
     """
 
@@ -114,9 +125,9 @@ class Tables(NamedTuple):
 
 
 def tables(like: Tensor, *, short: bool = False) -> Tables:
-    """Coefficients in the dtype and on the device of `like`; `short` ones are exact to 3e-7 and four times cheaper."""
-    delta, eta, terms = (_SHORT_DELTA, _SHORT_ETA, 4) if short else (_LONG_DELTA, _LONG_ETA, 8)
-    atanh = tuple(2 / (2 * j + 3) for j in range(terms))
+    """Coefficients in the dtype and on the device of `like`; the `short` ones are four times cheaper."""
+    delta, eta = (_SHORT_DELTA, _SHORT_ETA) if short else (_LONG_DELTA, _LONG_ETA)
+    atanh = tuple(2 / (2 * j + 3) for j in range(8))
     return Tables(_ratio(like, delta), _ratio(like, eta), _scalars(like, atanh))
 
 
@@ -128,66 +139,49 @@ def _scalars(like: Tensor, numbers: tuple[float, ...]) -> tuple[Tensor, ...]:
     return tuple(like.new_tensor(numbers).unbind())
 
 
-def over(u: Tensor, ratio: Ratio) -> Tensor:
-    """The function that `ratio` describes at x = 1/u, for u in [0, 1]."""
+def over(u: Tensor, ratio: Ratio, out: Tensor | None = None) -> Tensor:
+    """The function that `ratio` describes, at x = 1/u for u in [0, 1]; `out` may hold a `short` one."""
     top, bottom = ratio
     if not bottom:
-        return polynomial(u, top).mul_(u)
+        return polynomial(u, top, out).mul_(u)
     w = u * u
     return polynomial(w, top).mul_(u).div_(polynomial(w, bottom))
 
 
-def polynomial(w: Tensor, coefficients: tuple[Tensor, ...]) -> Tensor:
-    """Horner's scheme, from the constant term up."""
+def polynomial(w: Tensor, coefficients: tuple[Tensor, ...], out: Tensor | None = None) -> Tensor:
+    """Horner's scheme; the constant term is the first of `coefficients`."""
     *lower, last = coefficients
-    value = torch.addcmul(lower.pop(), w, last)
+    value = torch.addcmul(lower.pop(), w, last, out=out)
     for coefficient in reversed(lower):
-        value = torch.addcmul(coefficient, value, w)
+        value = torch.addcmul(coefficient, value, w, out=out)
     return value
 
 
-def stirling_delta(x: Float[Tensor, "*shape"], chosen: Tables | None = None) -> Float[Tensor, "*shape"]:
-    """Remainder of Stirling's formula for ln Gamma.
+def stirling_remainders(
+    x: Float[Tensor, "*shape"], chosen: Tables | None = None
+) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+    """Remainders of Stirling's formulas for ln Gamma and its derivative.
 
     Args:
-        x: Positive arguments, float64 for full accuracy.
+        x: Positive arguments.
         chosen: Coefficients from `tables`; by default the long ones.
 
     Returns:
-        ``ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2``, within 4e-16 of it for x >= 1.
-
-    Source:
-        Whittaker & Watson (1927), A Course of Modern Analysis, section 12.33.
+        ``delta`` = ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2 and ``eta`` = x (ln x - psi(x)) - 1/2, in float64
+        within 4e-16 and 2e-15 for x >= 1. Towards 0, delta grows like -ln(2 pi x)/2 and eta approaches 1/2.
 
     Example:
-        >>> stirling_delta(torch.tensor([0.5, 1.0, 1e6], dtype=torch.float64))
-        tensor([1.5343e-01, 8.1061e-02, 8.3333e-08], dtype=torch.float64)
+        >>> stirling_remainders(torch.tensor([0.5, 1.0, 1e6], dtype=torch.float64))
+        (tensor([1.5343e-01, 8.1061e-02, 8.3333e-08], dtype=torch.float64),
+         tensor([1.3518e-01, 7.7216e-02, 8.3333e-08], dtype=torch.float64))
     """
-    ratio = (chosen or tables(x)).delta
-    direct = over(1 / x.clamp(min=1.0), ratio)
-    shifted = over(1 / (x + 1), ratio) + (x + 0.5) * torch.log1p(1 / x) - 1
-    return torch.where(x < 1, shifted, direct)
-
-
-def stirling_eta(x: Float[Tensor, "*shape"], chosen: Tables | None = None) -> Float[Tensor, "*shape"]:
-    """Remainder of Stirling's formula for the digamma function.
-
-    Args:
-        x: Positive arguments, float64 for full accuracy.
-        chosen: Coefficients from `tables`; by default the long ones.
-
-    Returns:
-        ``x (ln x - psi(x)) - 1/2``, between 1/2 (at 0) and 0, within 2e-15 of it.
-
-    Example:
-        >>> stirling_eta(torch.tensor([1.0, 1e6], dtype=torch.float64))
-        tensor([7.7216e-02, 8.3333e-08], dtype=torch.float64)
-    """
-    ratio = (chosen or tables(x)).eta
-    direct = over(1 / x.clamp(min=1.0), ratio)
-    above = over(1 / (x + 1), ratio)
-    shifted = 0.5 - x * torch.log1p(1 / x) + (0.5 + above) * (x / (x + 1))
-    return torch.where(x < 1, shifted, direct)
+    delta, eta, _ = chosen or tables(x)
+    u, next_u = 1 / x.clamp(min=1.0), 1 / (x + 1)
+    log_step = torch.log1p(1 / x)
+    delta_below = over(next_u, delta) + (x + 0.5) * log_step - 1
+    eta_below = 0.5 - x * log_step + (0.5 + over(next_u, eta)) * (x * next_u)
+    below = x < 1
+    return torch.where(below, delta_below, over(u, delta)), torch.where(below, eta_below, over(u, eta))
 
 
 def stirling_zeta(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -204,8 +198,7 @@ def stirling_zeta(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         tensor([6.7718e-02, 8.3333e-08], dtype=torch.float64)
     """
     ratio = _ratio(x, _LONG_ZETA)
-    direct = over(1 / x.clamp(min=1.0), ratio)
-    next_one = 1 / (x + 1)
-    trigamma = (over(next_one, ratio) + over(next_one, tables(x).eta) + x + 1.5) * next_one.square()
-    shifted = 0.5 + x.square() * trigamma - x - stirling_eta(x)
-    return torch.where(x < 1, shifted, direct)
+    next_u = 1 / (x + 1)
+    trigamma = (over(next_u, ratio) + over(next_u, tables(x).eta) + x + 1.5) * next_u.square()
+    below = 0.5 + x.square() * trigamma - x - stirling_remainders(x)[1]
+    return torch.where(x < 1, below, over(1 / x.clamp(min=1.0), ratio))

@@ -2,7 +2,7 @@
 """Count matrices a few rows at a time, dense or sparse alike."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,13 @@ class Matrix(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...  # noqa: ANN401  # arrays and sparse formats share no index type
 
 
-def row_blocks(matrix: Matrix, *, n_elements: int = _BLOCK_ELEMENTS) -> Iterator[tuple[slice, NDArray[Any]]]:
+AnyMatrix: TypeAlias = Matrix | sparse.spmatrix | sparse.sparray
+"""Also the sparse formats whose rows cannot be sliced, such as COO."""
+
+
+def row_blocks(
+    matrix: AnyMatrix, *, n_elements: int = _BLOCK_ELEMENTS
+) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Go through the rows of a matrix in dense blocks.
 
     Args:
@@ -51,7 +57,7 @@ def row_blocks(matrix: Matrix, *, n_elements: int = _BLOCK_ELEMENTS) -> Iterator
         yield rows, np.asarray(block.toarray() if hasattr(block, "toarray") else block)
 
 
-def by_rows(matrix: Matrix) -> Matrix:
+def by_rows(matrix: AnyMatrix) -> Matrix:
     """The matrix itself if its rows can be sliced cheaply (dense, CSR), else a CSR copy.
 
     Args:

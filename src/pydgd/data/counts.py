@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from pydgd.data.blocks import Matrix, by_rows
+from pydgd.data.blocks import AnyMatrix, Matrix, by_rows
 from pydgd.data.validation import validate_counts
 from pydgd.errors import ConfigError, CountsError, NamesError
 
@@ -131,7 +131,7 @@ class _Options:
         if self.sample_names is not None or self.genes is not None:
             raise ConfigError(
                 f"sample_names and genes are for arrays; {type(data).__name__} bears its own names: leave "
-                f"them out"
+                "them out"
             )
 
 
@@ -140,8 +140,7 @@ def _parts(data: object, _options: _Options) -> Parts:
     """Matrix and labels of `data`, one function per type."""
     raise TypeError(
         f"counts are a {type(data).__name__}; give AnnData, a DataFrame, a NumPy array or a SciPy sparse "
-        f"matrix "
-        "(pydgd.read_counts reads files)"
+        "matrix (pydgd.read_counts reads files)"
     )
 
 
@@ -192,13 +191,15 @@ def _refuse_mixed(texts: pd.DataFrame) -> None:
 @_parts.register(np.ndarray)
 @_parts.register(sparse.spmatrix)
 @_parts.register(sparse.sparray)
-def _(data: Matrix, options: _Options) -> Parts:
+def _(data: AnyMatrix, options: _Options) -> Parts:
     options.without_layer(data)
     if options.sample_names is None or options.genes is None:
         missing, side = ("sample_names", "row") if options.sample_names is None else ("genes", "column")
         raise NamesError(f"an array bears no names: pass {missing}=[...], one for each {side}")
     return Parts(
-        data, pd.DataFrame(index=_text(options.sample_names)), pd.DataFrame(index=_text(options.genes))
+        by_rows(data),
+        pd.DataFrame(index=_text(options.sample_names)),
+        pd.DataFrame(index=_text(options.genes)),
     )
 
 

@@ -5,11 +5,10 @@ NumPy's `loadtxt` does the work: at 1,000 × 20,000 counts it is faster than pya
 for every column of every block, and holds one block besides the result.
 """
 
-import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -20,36 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pydgd.data.formats import damaged
+from pydgd.data.layout import Layout, find_layout, is_number, split_fields
 from pydgd.data.tables import Table, compact, unique_labels
 from pydgd.errors import CountsError, FileFormatError
 
-_SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _BLOCK_CHARACTERS = 8_000_000
-_N_INSPECTED = 10
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
+_QUOTED = re.compile('"[^"]*"')
 # Integers first: they parse a third faster than floats and need half the memory.
 _NUMBER_TYPES = (np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64))
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How the lines of one file are to be read.
-
-    Attributes:
-        separator: Between fields.
-        n_fields: In every line after the first.
-        label: The header of the first column.
-        names: The headers of all other columns.
-        numeric: Which of these hold numbers, as positions in `names`.
-        text: Which hold text.
-    """
-
-    separator: str
-    n_fields: int
-    label: str
-    names: tuple[str, ...]
-    numeric: tuple[int, ...]
-    text: tuple[int, ...]
 
 
 def read_delimited(path: Path, *, gzipped: bool) -> Table:
@@ -83,7 +60,7 @@ def _read(stream: TextIOBase, path: Path) -> Table:
     header = stream.readline()
     blocks = _line_blocks(stream)
     lines = next(blocks, [])
-    layout = _layout(header, lines, path)
+    layout = find_layout(header, lines, path)
     names: list[str] = []
     labels: list[NDArray[Any]] = []
     numbers: list[NDArray[Any]] = []
@@ -110,79 +87,21 @@ def _line_blocks(stream: TextIOBase) -> Iterator[list[str]]:
         yield lines
 
 
-def _layout(header: str, lines: list[str], path: Path) -> _Layout:
-    """Find separator, names and kinds of columns from the header and the first few lines."""
-    first = [line for line in lines[: _N_INSPECTED + 5] if line.strip()][:_N_INSPECTED]
-    if not first:
-        raise FileFormatError(f"{path}: there is a header but no line after it; write the table again")
-    separator = _separator(header, first[0], path)
-    head = [name.strip() for name in _fields(header, separator)]
-    rows = [_fields(line, separator) for line in first]
-    n_fields = len(rows[0])
-    label, names = ("", head) if len(head) == n_fields - 1 else (head[0], head[1:])
-    columns = zip(*(row[1:] for row in rows if len(row) == n_fields), strict=True)
-    kinds = [_mostly_numbers(values) for values in columns]
-    numeric = tuple(i for i, number in enumerate(kinds) if number)
-    if not numeric:
-        raise FileFormatError(
-            f"{path}: no column of numbers, e.g. {names[0]!r} starts with {rows[0][1]!r}; expected one line "
-            f"per "
-            "sample or per gene with a name and then counts (decimal commas are not read)"
-        )
-    text = tuple(i for i, number in enumerate(kinds) if not number)
-    return _Layout(separator, n_fields, label, tuple(names), numeric, text)
-
-
-def _separator(header: str, line: str, path: Path) -> str:
-    """The separator that cuts header and first line into equally many fields, and into most."""
-    best, n_best = "", 1
-    for separator in _SEPARATORS:
-        in_header, in_line = len(_fields(header, separator)), len(_fields(line, separator))
-        if in_line > n_best and in_header in (in_line, in_line - 1):
-            best, n_best = separator, in_line
-    if not best:
-        raise FileFormatError(
-            f"{path}: no separator ({', '.join(_SEPARATORS.values())}) cuts the first two lines into "
-            f"equally many "
-            f"fields; they begin {header[:40].strip()!r} and {line[:40].strip()!r}. Write the table again "
-            f"as CSV"
-        )
-    return best
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    """The fields of one line; none if it cannot be cut so."""
-    if separator not in line:
-        return [line.strip()]
-    try:
-        return next(csv.reader([line.rstrip("\n")], delimiter=separator), [])
-    except csv.Error:
-        return []
-
-
-def _mostly_numbers(values: tuple[str, ...]) -> bool:
-    """A column holds numbers unless most of its values are words; a stray word is an error found later."""
-    given = [value for value in values if value.strip().lower() not in _MISSING]
-    return 2 * sum(map(_is_number, given)) > len(given) or not given
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return "_" not in value
-
-
-def _whole_lines(lines: list[str], layout: _Layout, n_before: int, path: Path) -> list[str]:
+def _whole_lines(lines: list[str], layout: Layout, n_before: int, path: Path) -> list[str]:
     """The lines that are not blank, each with all its fields."""
     kept = []
     for number, line in enumerate(lines, n_before + 1):
         if not line.strip():
             continue
         n_fields = line.count(layout.separator) + 1
-        if n_fields != layout.n_fields and '"' in line:
-            n_fields = len(_fields(line, layout.separator))
+        if '"' in line:
+            # One that stays open would swallow the lines after it.
+            if line.count('"') % 2:
+                raise FileFormatError(
+                    f"{path}: line {number} ({line[:30].strip()!r}…) has a quotation mark that is not "
+                    "closed; close or remove it"
+                )
+            n_fields = _QUOTED.sub("", line).count(layout.separator) + 1
         if n_fields != layout.n_fields:
             raise FileFormatError(
                 f"{path}: line {number} ({line[:30].strip()!r}…) has {n_fields} fields where the first has "
@@ -192,7 +111,7 @@ def _whole_lines(lines: list[str], layout: _Layout, n_before: int, path: Path) -
     return kept
 
 
-def _parse(lines: list[str], layout: _Layout, dtype: np.dtype[Any], places: tuple[int, ...]) -> NDArray[Any]:
+def _parse(lines: list[str], layout: Layout, dtype: np.dtype[Any], places: tuple[int, ...]) -> NDArray[Any]:
     """Columns at `places` (positions in `layout.names`; -1 is the row names) as one array."""
     return np.loadtxt(
         lines,
@@ -205,7 +124,7 @@ def _parse(lines: list[str], layout: _Layout, dtype: np.dtype[Any], places: tupl
     )
 
 
-def _texts(lines: list[str], layout: _Layout) -> NDArray[Any]:
+def _texts(lines: list[str], layout: Layout) -> NDArray[Any]:
     """Row names and columns of text, as objects."""
     if not layout.text:
         names = [line.partition(layout.separator)[0] for line in lines]
@@ -215,7 +134,7 @@ def _texts(lines: list[str], layout: _Layout) -> NDArray[Any]:
     return _parse(lines, layout, np.dtype(str), (-1, *layout.text)).astype(object)
 
 
-def _numbers(lines: list[str], layout: _Layout, dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
+def _numbers(lines: list[str], layout: Layout, dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
     """The numeric columns in the narrowest type, from `dtype` on, that can hold them."""
     for wider in _NUMBER_TYPES[_NUMBER_TYPES.index(dtype) :]:
         # NumPy 1 cuts "1.5" to 1 for integers, and only a warning says so.
@@ -228,16 +147,15 @@ def _numbers(lines: list[str], layout: _Layout, dtype: np.dtype[Any], path: Path
     raise _not_a_number(lines, layout, path)
 
 
-def _not_a_number(lines: list[str], layout: _Layout, path: Path) -> CountsError:
+def _not_a_number(lines: list[str], layout: Layout, path: Path) -> CountsError:
     """The error for the first field that is no number."""
     for line in lines:
-        fields = _fields(line, layout.separator)
+        fields = split_fields(line, layout.separator)
         for place in layout.numeric:
-            if not _is_number(value := fields[place + 1]):
+            if not is_number(value := fields[place + 1]):
                 return CountsError(
                     f"{path}: row {fields[0]!r}, column {layout.names[place]!r} holds {value!r}, not a "
-                    f"number; "
-                    "write 0 for no reads, correct the value, or drop the row or the column"
+                    "number; write 0 for no reads, correct the value, or drop the row or the column"
                 )
     return CountsError(
         f"{path}: some fields are not numbers; write plain digits, without spaces or underscores"

@@ -72,8 +72,7 @@ def detect_format(path: Path) -> str:
         repair = f"rename it to *{usual}, or" if usual else f"convert it to {_READABLE}, or"
         raise FileFormatError(
             f"{path}: by its extension {path.suffix!r} this should be {_DESCRIPTIONS[promised]}, but it "
-            f"holds "
-            f"{_DESCRIPTIONS[found]}; {repair} give the right file"
+            f"holds {_DESCRIPTIONS[found]}; {repair} give the right file"
         )
     inside = _kind(_inside_gzip(path), path) if found == "gzip" else found
     if inside not in _USUAL_SUFFIX or (found == "gzip" and inside != "text"):
@@ -135,5 +134,5 @@ def damaged(path: Path, kind: str, error: Exception) -> FileFormatError:
     reason = " ".join(str(error).split())[:200]
     return FileFormatError(
         f"{path}: this {_DESCRIPTIONS[kind]} file is truncated or damaged ({reason}); copy, download or "
-        f"write it again"
+        "write it again"
     )

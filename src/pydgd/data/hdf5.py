@@ -35,8 +35,8 @@ def read_h5ad_parts(path: Path, layer: str | None) -> Parts:
             if missing:
                 raise FileFormatError(
                     f"{path}: an HDF5 file, but not an AnnData: it lacks the group {' and '.join(missing)} "
-                    f"and holds "
-                    f"{', '.join(map(repr, list(file)[:5])) or 'nothing'}; write it with AnnData.write_h5ad"
+                    f"and holds {', '.join(map(repr, list(file)[:5])) or 'nothing'}; write it with "
+                    "AnnData.write_h5ad"
                 )
             place = pick_layer(list(file.get("layers", ())), layer)
             key = "X" if place == "X" else f"layers/{place}"

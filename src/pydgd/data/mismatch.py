@@ -16,8 +16,8 @@ _TRANSPOSED = (
 )
 _VERSIONS = "match without version: adata.var_names = pydgd.data.strip_version(adata.var_names)"
 _OTHER_VERSIONS = (
-    "match if versions are ignored, but the model's genes bear versions too: rename the counts' genes to the "
-    "model's, or train a model on names without version"
+    "match if versions are ignored, but the model's genes bear versions too: rename the counts' genes to "
+    "the model's, or train a model on names without version"
 )
 _CAPITALS = (
     "match if capitals are ignored, as between mouse (Actb) and human (ACTB); a model serves one species"

@@ -69,9 +69,8 @@ def genes_in_rows(
         return shape
     raise ConfigError(
         f"cannot tell samples from genes: {len(row_names)} rows ({_first(row_names)}) and "
-        f"{len(column_names)} "
-        f"columns ({_first(column_names)}); say what is in the rows: --orient samples or --orient genes "
-        "(orient= in Python)"
+        f"{len(column_names)} columns ({_first(column_names)}); say what is in the rows: --orient samples or "
+        "--orient genes (orient= in Python)"
     )
 
 

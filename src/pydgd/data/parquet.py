@@ -72,8 +72,7 @@ def _names_column(schema: pa.Schema, numeric: list[bool], path: Path) -> int:
     if all(numeric):
         raise NamesError(
             f"{path}: no column names the rows: all {len(numeric)} hold numbers; write sample or gene names "
-            f"as the "
-            "index or as a column of text"
+            "as the index or as a column of text"
         )
     return numeric.index(False)
 

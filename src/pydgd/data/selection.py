@@ -51,7 +51,7 @@ def _meets(obs: pd.DataFrame, condition: str) -> NDArray[Any]:
     if not (column and equals and wanted):
         raise ConfigError(
             f"cannot read the condition {condition!r}; write column=value, column=value1,value2 or "
-            f"column!=value"
+            "column!=value"
         )
     if column not in obs.columns:
         raise ConfigError(f"{condition!r}: no column {column!r} in obs; there is {_some(obs.columns)}")

@@ -34,7 +34,7 @@ _SAMPLES_PER_DONOR = 3
 _MEDIAN_READS, _READS_RANGE, _LOG_READS_SD = 25e6, (10e6, 60e6), 0.4
 # A transcriptome of this many genes takes the reads above; fewer genes take their part.
 _GENES_PER_LIBRARY = 20_000
-_LOG_MEAN_SD, _LOG_LIMIT = 2.4, 6.0
+_LOG_MEAN_SD, _LOG_LIMIT = 2.6, 7.5
 _DISPERSION, _DISPERSION_SLOPE, _DISPERSION_SCATTER, _MAX_DISPERSION = 0.03, 1.5, 0.4, 10.0
 _DONOR_SHARE = 0.4  # of the variance of a programme's score
 _MIN_PLANTED_READS = 20.0
@@ -115,8 +115,7 @@ def simulate_cohort(
     if not (0 <= changed_share <= 1 and 0 < low <= high):
         raise ConfigError(
             f"changed_share is {changed_share} and log2_fold_changes {log2_fold_changes}; give a share from "
-            f"0 to 1 and "
-            "two sizes above 0 in rising order"
+            "0 to 1 and two sizes above 0 in rising order"
         )
     population = simulate_population(n_tissues=n_tissues, n_genes=n_genes, seed=seed)
     normals = _draw(population, n_tissues * n_per_tissue, "N", np.random.default_rng([seed, 1]))
@@ -158,7 +157,7 @@ def simulate_blocks(
     if n_samples < 1 or block_size < 1 or block_size % _SAMPLES_PER_DONOR:
         raise ConfigError(
             f"n_samples is {n_samples} and block_size {block_size}; give at least 1 sample and blocks of a "
-            f"multiple of 3"
+            "multiple of 3"
         )
     population = simulate_population(n_tissues=n_tissues, n_genes=n_genes, seed=seed)
     for first in range(0, n_samples, block_size):

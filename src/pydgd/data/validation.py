@@ -18,6 +18,10 @@ _log = logging.getLogger(__name__)
 
 # Beyond 2**53 float64 no longer holds every whole number, and no sequencer wrote so many reads.
 _MAX_COUNT = 2**53
+_REPAIRS = {
+    "gene": "sum or drop the repeats, or use unique ids such as Ensembl's",
+    "sample": "rename or drop the repeats",
+}
 _RAW = "give raw read counts, not normalised or log values (in AnnData often layers['counts'] or .raw)"
 
 
@@ -62,11 +66,9 @@ def validate_counts(
         n_fractional, example, reads = _scan(matrix, samples, columns)
     if n_fractional and not round_counts:
         raise CountsError(
-            f"fractional counts: {n_fractional:,} of {matrix.shape[0] * matrix.shape[1]:,} values, the "
-            f"first at "
-            f"{example}. Expected counts of RSEM or salmon may be rounded: pass --round (round_counts=True "
-            f"in "
-            f"Python). Otherwise {_RAW}"
+            f"fractional counts: {n_fractional:,} of {matrix.shape[0] * matrix.shape[1]:,} values, the first "
+            f"at {example}. Expected counts of RSEM or salmon may be rounded: pass --round "
+            f"(round_counts=True in Python). Otherwise {_RAW}"
         )
     _check_reads(reads, samples)
     if n_fractional:
@@ -100,20 +102,14 @@ def check_names(names: Sequence[str], what: str, n_expected: int) -> None:
     empty = [place for place, name in enumerate(index, 1) if not str(name).strip()]
     if empty:
         raise NamesError(
-            f"{len(empty)} {what}s have an empty name (first: {what} number {empty[0]}); name them or drop "
-            f"them"
+            f"{len(empty)} {what}s have an empty name (first: {what} number {empty[0]}); name or drop them"
         )
     repeated = index[index.duplicated()].unique()
     if len(repeated):
         first = ", ".join(repr(name) for name in repeated[:3])
         raise NamesError(
-            f"repeated {what} names: {len(repeated):,} (first: {first}). Each {what} needs a name of its "
-            f"own: "
-            + (
-                "sum or drop the repeats, or use unique ids such as Ensembl's"
-                if what == "gene"
-                else "rename or drop"
-            )
+            f"repeated {what} names: {len(repeated):,} (first: {first}). Each {what} needs its own name: "
+            + _REPAIRS[what]
         )
 
 
@@ -171,8 +167,7 @@ def _check_reads(reads: NDArray[Any], samples: Sequence[str]) -> None:
     if empty.size:
         first = ", ".join(repr(samples[i]) for i in empty[:3])
         raise CountsError(
-            f"{empty.size} of {reads.size} samples have no reads (first: {first}): every count is 0. Drop "
-            f"them"
+            f"{empty.size} of {reads.size} samples have no reads (first: {first}), only zeros. Drop them"
         )
 
 

@@ -14,7 +14,7 @@ from pydgd.data import AlignedCounts, scaling_factors
 from pydgd.inference.result import ClosestNormal
 from pydgd.inference.search import Representations, SearchOptions, find_representations
 
-# Converged: one more Newton step would gain less than this, a thousandth of a typical p-value's precision in nats.
+# Converged: one more Newton step would gain less than this, in nats; the float32 sums are not finer.
 CONVERGED = 0.01
 
 
@@ -48,7 +48,8 @@ def closest_normal(
         measured=query.measured,
         sample_names=query.sample_names,
     )
-    counts = torch.as_tensor(query.counts)
+    # float32 like the model, also where a count is beyond 2**24: its error is then below 6e-8 of the count.
+    counts = torch.as_tensor(query.counts, dtype=model.profile.dtype)
     s = torch.as_tensor(factors, dtype=counts.dtype)
     measured = torch.as_tensor(query.measured)
     found = find_representations(model, counts, s, measured=measured, options=options, progress=progress)

@@ -101,7 +101,8 @@ class _Memory:
         ):
             q += (alpha - rho * (change * q).sum(-1)).unsqueeze(-1) * step
         too_long = (q.norm(dim=-1) / LONGEST_STEP).clamp_min(1.0)
-        return -q / too_long.unsqueeze(-1)
+        shortened: Tensor = -q / too_long.unsqueeze(-1)
+        return shortened
 
 
 def _promise(gradient: Tensor, direction: Tensor) -> Tensor:

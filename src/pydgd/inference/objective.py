@@ -8,26 +8,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
-from pydgd.core.distributions import log_factorial
 from pydgd.core.model import JointModel
 from pydgd.core.outputbase import Outputs
 
-# Genes whose outer products of head weights are held at once: 2048 x D(D+1)/2 stays below 20 MB at D = 64.
-GENE_CHUNK = 2048
-
 
 class NewtonSystem(NamedTuple):
-    """Value, slope and curvature of the objective at one position per sample.
+    """Slope and curvature of the objective at one position per sample.
 
     Attributes:
-        value: Nats, (N,), float64.
         gradient: (N, D), float64.
-        fisher: Expected curvature of the likelihood plus the prior's, positive definite, (N, D, D), float64.
+        curvature: Positive definite, (N, D, D), float64.
     """
 
-    value: Tensor
     gradient: Tensor
-    fisher: Tensor
+    curvature: Tensor
 
 
 class FrozenObjective:
@@ -35,7 +29,7 @@ class FrozenObjective:
 
     Args:
         model: Decoder and prior; neither is changed, no gradient flows into them.
-        counts: Reads, (N, G); zero where a gene is not measured.
+        counts: Reads, (N, G); what stands where a gene is not measured does not matter.
         scaling_factors: One per sample, (N,).
         measured: True where a gene is measured, (G,).
     """
@@ -49,7 +43,9 @@ class FrozenObjective:
     ) -> None:
         self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
         self._mask = None if bool(measured.all()) else measured
-        self._log_factorial = log_factorial(counts)
+        self._constants = model.decoder.output_module.frozen_constants(counts, mask=self._mask)
+        with torch.no_grad():
+            self._precisions = model.prior.component_precisions()
 
     def value(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
         """-ln p(x, z) of each sample in nats, float64, (N,)."""
@@ -59,7 +55,12 @@ class FrozenObjective:
     def nll(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
         """-ln p(x | z) of each sample in nats, float64, (N,): the objective without the prior."""
         with torch.no_grad():
-            return self.value(z) + self.model.prior.log_prob(z)
+            return self.nll_of(self._decode(z))
+
+    def nll_of(self, outputs: Outputs) -> Float[Tensor, " n"]:
+        """-ln p(x | outputs) of each sample in nats, float64; `outputs` of one row serve all samples."""
+        module = self.model.decoder.output_module
+        return module.nll(self.counts, outputs, self.scaling_factors, mask=self._mask, **self._constants)
 
     def value_and_gradient(
         self, z: Float[Tensor, "n latent"]
@@ -72,74 +73,49 @@ class FrozenObjective:
         return value.detach(), gradient
 
     @torch.no_grad()
-    def newton_system(self, z: Float[Tensor, "n latent"]) -> NewtonSystem:
-        r"""Value, gradient and Fisher information in z of a decoder without hidden layers.
+    def newton_system(
+        self, z: Float[Tensor, "n latent"], wanted: Bool[Tensor, " n"] | None = None
+    ) -> NewtonSystem:
+        r"""Gradient and curvature in z of a decoder without hidden layers.
 
-        With :math:`a = W z + b` and the information of :math:`\ln\mu`, :math:`I = \mu r / (r + \mu)`, the
-        curvature is :math:`W^T \mathrm{diag}(I\,(d\ln m/da)^2)\,W` plus the prior's precision.
+        With :math:`a = W z + b` and :math:`u = d\ln m/da`, the curvature of the negative binomial is
+        :math:`W^T \mathrm{diag}\left(\frac{(k+r)\,\mu\,r}{(r+\mu)^2}\,u^2\right) W`, that of the counts seen
+        rather than of those expected; it is positive all the same (Poisson: mu in place of the fraction). The
+        change of u itself is left out, being 0 for small means. The prior adds its precision.
 
         Args:
             z: Representations, (N, D), float64.
+            wanted: Samples whose curvature is needed, all by default; the others get the prior's alone.
 
         Returns:
             The system, float64.
         """
         module, prior = self.model.decoder.output_module, self.model.prior
-        outputs = self.model.decoder(z.to(self.counts.dtype))
+        outputs = self._decode(z)
         means, log_r = module.means_of(outputs), module.log_r_of(outputs)
         mu = means * self.scaling_factors.to(means.dtype).unsqueeze(-1)
-        share = torch.ones_like(mu) if log_r is None else torch.sigmoid(log_r - mu.log())  # r / (r + mu)
+        # r / (r + mu), which is 1 for Poisson, from logs because exp(log r) over- or underflows.
+        share = torch.ones_like(mu) if log_r is None else torch.sigmoid(log_r - mu.log())
         slope = OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
         if self._mask is not None:
             slope = slope * self._mask
-        score = share * (self.counts - mu) * slope
         weight = module.layer_means.weight
+        score = share * (self.counts - mu) * slope
         gradient = -(score @ weight).double() - _prior_score(self.model, z)
-        fisher = weighted_gram(weight, mu * share * slope.square()).double() + prior.precisions(z)
-        return NewtonSystem(self.value(z), gradient, fisher)
+        # (k + r) / (r + mu) = 1 + share (k - mu) / r, written without r: k (1 - share) / mu + share.
+        observed = self.counts * (1 - share) + mu * share if log_r is not None else mu
+        scale = observed * share * slope.square()
+        curvature = prior.precisions(z, component_precisions=self._precisions)
+        for row in range(len(z)) if wanted is None else wanted.nonzero().squeeze(-1).tolist():
+            curvature[row] += ((weight * scale[row].unsqueeze(-1)).T @ weight).double()
+        return NewtonSystem(gradient, curvature)
 
-    def nll_of(self, outputs: Outputs) -> Float[Tensor, " n"]:
-        """-ln p(x | outputs) of each sample in nats, float64; `outputs` of one row serve all samples."""
-        return self.model.decoder.output_module.nll(
-            self.counts,
-            outputs,
-            self.scaling_factors,
-            log_factorial=self._log_factorial,
-            mask=self._mask,
-        )
+    def _decode(self, z: Tensor) -> Outputs:
+        outputs: Outputs = self.model.decoder(z.to(self.counts.dtype))
+        return outputs
 
     def _log_joint(self, z: Tensor) -> Tensor:
-        outputs = self.model.decoder(z.to(self.counts.dtype))
-        return self.model.prior.log_prob(z) - self.nll_of(outputs)
-
-
-def weighted_gram(
-    weight: Float[Tensor, "genes latent"], scale: Float[Tensor, "n genes"]
-) -> Float[Tensor, "n latent latent"]:
-    """Wᵀ diag(scale) W for each row of `scale`, as one matrix product over the outer products of W's rows.
-
-    Args:
-        weight: W, (G, D).
-        scale: One diagonal per sample, (N, G).
-
-    Returns:
-        Symmetric matrices, (N, D, D).
-
-    Example:
-        >>> weighted_gram(torch.eye(2), torch.tensor([[3.0, 5.0]]))
-        tensor([[[3., 0.],
-                 [0., 5.]]])
-    """
-    n, d = len(scale), weight.shape[1]
-    row, column = torch.triu_indices(d, d, device=weight.device)
-    packed = scale.new_zeros(n, len(row))
-    for genes in torch.arange(len(weight), device=weight.device).split(GENE_CHUNK):
-        block = weight[genes]
-        packed.addmm_(scale[:, genes], block[:, row] * block[:, column])
-    gram = scale.new_zeros(n, d, d)
-    gram[:, row, column] = packed
-    gram[:, column, row] = packed
-    return gram
+        return self.model.prior.log_prob(z) - self.nll_of(self._decode(z))
 
 
 def _prior_score(model: JointModel, z: Tensor) -> Tensor:

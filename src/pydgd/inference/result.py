@@ -48,8 +48,9 @@ class ClosestNormal:
 
         Returns:
             Samples and genes in the query's order, sharing the query's X, with ``obsm["X_dgd"]``,
-            ``layers["dgd_mean"]`` (expected reads, NaN for genes the model does not know), ``var["dgd_r"]`` or
-            ``layers["dgd_r"]``, the fit in `obs` and ``uns["dgd"]``.
+            ``layers["dgd_mean"]`` (expected reads), ``var["dgd_r"]`` or ``layers["dgd_r"]``,
+            ``var["dgd_in_model"]``, the fit in `obs` and ``uns["dgd"]``. Genes that the model does not know
+            have NaN.
 
         Raises:
             NamesError: If the query has other samples.
@@ -63,6 +64,9 @@ class ClosestNormal:
             obs=pd.concat([query.obs.drop(columns=old), fit.set_axis(query.obs_names)], axis=1),
             var=query.var.copy(),
             obsm={**query.obsm, "X_dgd": self.representations[rows]},
+            varm=dict(query.varm),
+            obsp=dict(query.obsp),
+            varp=dict(query.varp),
             layers={**query.layers, "dgd_mean": _take(self.means[rows], columns)},
             uns={**query.uns, "dgd": self.provenance},
         )

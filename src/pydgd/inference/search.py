@@ -10,14 +10,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pydgd.core.model import JointModel
-from pydgd.inference.fisher import fisher_scoring
+from pydgd.core.outputbase import MeansOnlyModule
 from pydgd.inference.lbfgs import lbfgs
+from pydgd.inference.newton import newton
 from pydgd.inference.objective import FrozenObjective
 from pydgd.inference.optimum import Optimum
 
 # Matrix products round differently for different numbers of rows, so every block has this many: a sample's
 # answer is the same alone and in company, to the last bit.
-BLOCK = 16
+BLOCK = 8
 
 
 class SearchOptions(NamedTuple):
@@ -30,8 +31,8 @@ class SearchOptions(NamedTuple):
         tolerance: Converged when one more Newton step promises less than this, in nats.
     """
 
-    n_starts: int = 3
-    scout_iter: int = 6
+    n_starts: int = 2
+    scout_iter: int = 4
     max_iter: int = 60
     tolerance: float = 1e-3
 
@@ -108,9 +109,11 @@ def frozen(model: JointModel) -> Iterator[None]:
 
 
 def refine(objective: FrozenObjective, start: Tensor, *, max_iter: int, tolerance: float) -> Optimum:
-    """Follow the objective down from a start: by Fisher scoring where the decoder is linear, else by L-BFGS."""
-    linear = len(objective.model.decoder.trunk) == 0
-    return (fisher_scoring if linear else lbfgs)(objective, start, max_iter=max_iter, tolerance=tolerance)
+    """Follow the objective down from a start: by Newton steps where the decoder is linear, else by L-BFGS."""
+    decoder = objective.model.decoder
+    # The Newton system knows how the means change with z, not how a predicted r does.
+    known = len(decoder.trunk) == 0 and isinstance(decoder.output_module, MeansOnlyModule)
+    return (newton if known else lbfgs)(objective, start, max_iter=max_iter, tolerance=tolerance)
 
 
 @torch.no_grad()

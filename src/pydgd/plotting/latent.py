@@ -111,7 +111,8 @@ def _draw_samples(
     look: dict[str, Any] = {
         "s": 18,
         "alpha": 0.8,
-        "linewidths": 0,
+        "linewidths": 0.3,
+        "edgecolors": "0.3",
         "rasterized": too_many_for_vectors(len(places)),
     }
     if not labels:

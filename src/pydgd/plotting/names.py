@@ -43,7 +43,8 @@ def place_names(
         >>> [text.get_text() for text in ax.texts]
         ['TP53']
     """
-    ax.autoscale_view()
+    # Limits and layout settle only when a figure is drawn; names placed before would drift.
+    ax.figure.canvas.figure.draw_without_rendering()
     points_per_pixel = 72.0 / ax.figure.dpi
     to_points = ax.transData
     marks, crowd = (to_points.transform(xy) * points_per_pixel for xy in (places, others))

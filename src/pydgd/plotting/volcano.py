@@ -33,7 +33,7 @@ def volcano(
         sample: The sample's name; may be left out if the table has only one.
         padj: Adjusted p-value that a coloured gene stays below.
         log2fc: Smallest absolute log2 fold change of a coloured gene.
-        label_top: How many coloured genes are named, the surest first.
+        label_top: How many coloured genes are named: the surest, half of them up and half down if possible.
         ax: Where to draw; by default a new pyplot figure.
 
     Returns:
@@ -80,7 +80,9 @@ def _thresholds(ax: Axes, genes: pd.DataFrame, *, padj: float, log2fc: float) ->
 
 
 def _surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
-    """Places of the coloured genes with the smallest p; the larger change first among equals."""
+    """Places of the coloured genes with the smallest p, half of them up where there are enough."""
     order = np.lexsort((-genes["log2FoldChange"].abs().to_numpy(), genes["log_pvalue"].to_numpy()))
-    coloured = order[(calls.up | calls.down)[order]]
-    return coloured[: max(n_top, 0)]
+    up, down = order[calls.up[order]], order[calls.down[order]]
+    # A gene that is down can lose only what it had, so by p alone the names would all be on the right.
+    n_down = min(len(down), max(n_top // 2, n_top - len(up)), max(n_top, 0))
+    return np.concatenate([up[: max(n_top - n_down, 0)], down[:n_down]])

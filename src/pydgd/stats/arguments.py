@@ -45,13 +45,13 @@ def broadcast_arguments(
     k, mean = _checked("counts", counts), _checked("mu", mu)
     if not (k == np.rint(k)).all():
         raise ValueError(
-            f"counts has the value {_first(k, k == np.rint(k))}; allowed are whole numbers. "
+            f"counts has the value {_first(k[k != np.rint(k)])}; allowed are whole numbers. "
             "Round estimated counts first: the tails of a discrete distribution begin at whole numbers."
         )
     shape_parameter = np.asarray(np.inf if r is None else r, dtype=np.float64)
     if not (shape_parameter > 0).all():
         raise ValueError(
-            f"r has the value {_first(shape_parameter, shape_parameter > 0)}; allowed is any r > 0, "
+            f"r has the value {_first(shape_parameter[~(shape_parameter > 0)])}; allowed is any r > 0, "
             "with inf for Poisson. Pass the inverse dispersion, 1/alpha, not its logarithm."
         )
     with np.errstate(divide="ignore"):
@@ -65,12 +65,12 @@ def _checked(name: str, values: Numbers) -> FloatArray:
     # A comparison with NaN is false, so one pass finds negative, infinite and missing values.
     allowed = (array >= 0) & (array < np.inf)
     if not allowed.all():
-        raise ValueError(f"{name} has the value {_first(array, allowed)}; allowed are finite values >= 0.")
+        raise ValueError(f"{name} has the value {_first(array[~allowed])}; allowed are finite values >= 0.")
     return array
 
 
-def _first(array: FloatArray, allowed: NDArray[np.bool_]) -> float:
-    return float(array[~allowed].flat[0])
+def _first(refused: FloatArray) -> float:
+    return float(refused[0])
 
 
 def in_blocks(

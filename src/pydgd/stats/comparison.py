@@ -39,10 +39,9 @@ class Comparison:
     measured: _Mask
     listed: _Mask
 
-    def row(self, matrix: str, sample: int) -> FloatArray:
-        """Values of the measured genes of one sample, as float64."""
-        values: _Matrix = getattr(self, matrix)
-        return np.asarray(values[sample, self.measured], dtype=np.float64)
+    def row(self, matrix: _Matrix, sample: int) -> FloatArray:
+        """One sample's values of the measured genes in one of the matrices, as float64."""
+        return np.asarray(matrix[sample, self.measured], dtype=np.float64)
 
 
 def compare(
@@ -60,7 +59,7 @@ def compare(
 
     Raises:
         ValueError: If shapes do not fit, or a mean, r or variance is outside its range.
-        CountsError: If a count is negative, fractional or not finite.
+        CountsError: If there are no counts, or one is negative, fractional or not finite.
         NamesError: If sample or gene names are missing or repeated.
         GeneMismatchError: If `gene_list` holds a gene that `genes` does not.
 
@@ -71,6 +70,8 @@ def compare(
     shape = np.shape(counts)
     if len(shape) != 2:
         raise ValueError(f"counts has the shape {shape}; allowed is (samples, genes).")
+    if 0 in shape:
+        raise CountsError(f"counts has the shape {shape}: nothing to compare. It takes a sample and a gene.")
     checked_genes = _names("genes", genes, shape[1])
     result = Comparison(
         counts=np.asarray(counts),
@@ -152,7 +153,7 @@ def _check_values(comparison: Comparison) -> None:
     genes = comparison.genes.categories[comparison.measured]
     for sample, sample_name in enumerate(comparison.samples.categories):
         for name, allowed, error, range_ in checks:
-            row = comparison.row(name, sample)
+            row = comparison.row(getattr(comparison, name), sample)
             bad = np.flatnonzero(~allowed(row))
             if bad.size:
                 raise error(

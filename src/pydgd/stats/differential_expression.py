@@ -37,6 +37,7 @@ class Settings:
     level: float = 0.05
     eligible_only: bool = False
     pseudocount: float = DEFAULT_PSEUDOCOUNT
+    padj_below: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would fail only after the first sample."""
@@ -45,9 +46,9 @@ class Settings:
         if not 0 < self.level <= 1:
             raise ValueError(f"level is {self.level}; allowed is 0 < level <= 1, a p-value such as 0.05.")
         if not 0 < self.pseudocount < np.inf:
-            raise ValueError(
-                f"pseudocount is {self.pseudocount}; allowed is a finite value > 0, such as 0.5."
-            )
+            raise ValueError(f"pseudocount is {self.pseudocount}; allowed is a finite value > 0, like 0.5.")
+        if self.padj_below is not None and not 0 < self.padj_below <= 1:
+            raise ValueError(f"padj_below is {self.padj_below}; allowed is 0 < padj_below <= 1, or None.")
 
 
 def differential_expression_table(
@@ -101,7 +102,7 @@ def differential_expression_table(
 
     Raises:
         ValueError: If shapes, settings or values are not allowed; the message names sample and gene.
-        CountsError: If a count is negative, fractional or not finite.
+        CountsError: If there are no counts, or one is negative, fractional or not finite.
         NamesError: If names are missing or repeated.
         GeneMismatchError: If `gene_list` holds an unknown gene.
 
@@ -119,24 +120,21 @@ def differential_expression_table(
         log_mean_variance=log_mean_variance, gene_list=gene_list,
     )  # fmt: skip
     settings = Settings(
-        rule=rule, adjust=adjust, level=level, eligible_only=eligible_only, pseudocount=pseudocount
-    )
-    parts = list(_iterate_columns(comparison, settings, padj_below))
+        rule=rule, adjust=adjust, level=level, eligible_only=eligible_only, pseudocount=pseudocount,
+        padj_below=padj_below,
+    )  # fmt: skip
+    parts = list(_iterate_columns(comparison, settings))
     # Column by column, each part let go as soon as it is copied: 2.9 million rows stay below 0.6 GB.
-    names = list(parts[0])
-    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in names}
+    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
     return _frame(columns, comparison, settings)
 
 
-def iterate_differential_expression(
-    comparison: Comparison, settings: Settings, *, padj_below: float | None = None
-) -> Iterator[pd.DataFrame]:
+def iterate_differential_expression(comparison: Comparison, settings: Settings) -> Iterator[pd.DataFrame]:
     """Frames of `differential_expression_table`, one sample at a time, for results that do not fit in memory.
 
     Args:
         comparison: Counts and expectations, from `compare`.
         settings: How to test.
-        padj_below: Keep only rows with a smaller adjusted p-value; None keeps all.
 
     Yields:
         One frame per sample, in order; categories are those of all samples, so that frames can be put
@@ -147,17 +145,15 @@ def iterate_differential_expression(
         >>> [frame["direction"].item() for frame in iterate_differential_expression(comparison, Settings())]
         [-1, 1]
     """
-    for columns in _iterate_columns(comparison, settings, padj_below):
+    for columns in _iterate_columns(comparison, settings):
         yield _frame(columns, comparison, settings)
 
 
-def _iterate_columns(
-    comparison: Comparison, settings: Settings, padj_below: float | None
-) -> Iterator[_Columns]:
+def _iterate_columns(comparison: Comparison, settings: Settings) -> Iterator[_Columns]:
     for sample in range(len(comparison.samples.categories)):
         columns = _columns(comparison, settings, sample)
-        if padj_below is not None:
-            kept = columns["padj"] < padj_below
+        if settings.padj_below is not None:
+            kept = columns["padj"] < settings.padj_below
             columns = {name: values[kept] for name, values in columns.items()}
         yield columns
 
@@ -180,8 +176,8 @@ def _frame(columns: _Columns, comparison: Comparison, settings: Settings) -> pd.
 def _columns(comparison: Comparison, settings: Settings, sample: int) -> _Columns:
     """All columns of one sample; categorical ones as codes."""
     measured = comparison.measured
-    mu, r = comparison.row("mu", sample), comparison.row("r", sample)
-    counts = comparison.row("counts", sample)
+    mu, r = comparison.row(comparison.mu, sample), comparison.row(comparison.r, sample)
+    counts = comparison.row(comparison.counts, sample)
     arguments = broadcast_arguments(counts, mu, r)
     two = tails_of(arguments)
     log_p = log_p_of(two, arguments, rule=settings.rule)
@@ -189,7 +185,7 @@ def _columns(comparison: Comparison, settings: Settings, sample: int) -> _Column
     up = eligible_up(mu, r, level=settings.level, rule=settings.rule)
     reason = _reasons(comparison, (down | up) if settings.eligible_only else np.ones_like(down))
     log_padj = log_adjusted_p(log_p, adjust=settings.adjust, tested=reason[measured] < 0)
-    variance = comparison.row("log_mean_variance", sample)
+    variance = comparison.row(comparison.log_mean_variance, sample)
     values: _Columns = {
         "observed": counts,
         "log2FoldChange": np.log2((counts + settings.pseudocount) / (mu + settings.pseudocount)),

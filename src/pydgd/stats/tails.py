@@ -54,7 +54,8 @@ class Tails:
     @property
     def direction(self) -> NDArray[np.int8]:
         """+1 where the upper mid-p tail is the smaller: more reads than expected; else -1."""
-        return np.where(self.is_upper == (self.log_mid_tail < -np.log(2)), 1, -1).astype(np.int8)
+        mid, half = self.log_mid_tail, -np.log(2)
+        return np.where(np.where(self.is_upper, mid < half, mid > half), 1, -1).astype(np.int8)
 
     @property
     def log_lower(self) -> FloatArray:

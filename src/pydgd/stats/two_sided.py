@@ -116,13 +116,13 @@ def _minimum_likelihood(two: Tails, arguments: Arguments) -> FloatArray:
     k, mu, inverse_r = arguments
     above_mode = k > _mode(mu, inverse_r)
     own = np.where(above_mode, two.log_upper, two.log_lower)
-    columns = (k, np.maximum(mu, SMALLEST_MEAN), inverse_r, two.log_mass, own)
+    columns = (k, np.asarray(np.maximum(mu, SMALLEST_MEAN)), inverse_r, two.log_mass, own)
     return np.asarray(in_blocks(_block_minimum_likelihood, columns, (float,))[0])
 
 
 def _mode(mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
     """The most probable count; at r <= 1 the mass falls from 0 on."""
-    return np.floor(np.maximum(mu * (1 - inverse_r), 0))
+    return np.asarray(np.floor(np.maximum(mu * (1 - inverse_r), 0)))
 
 
 def _block_minimum_likelihood(

@@ -5,7 +5,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import torch
@@ -16,6 +16,7 @@ from pydgd.config import TrainingConfig
 from pydgd.core.distributions import log_factorial
 from pydgd.core.latent import RepresentationLayer
 from pydgd.core.model import JointModel
+from pydgd.errors import TrainingError
 from pydgd.inference.search import SearchOptions, find_representations
 from pydgd.training.result import EpochReport, TrainingResult
 from pydgd.training.schedule import SCHEDULES
@@ -55,6 +56,9 @@ def train(
 
     Returns:
         The model at its best look, the representations that go with it, and the history.
+
+    Raises:
+        TrainingError: If no batch of an epoch gives finite gradients.
     """
     run = _Run(model, counts, scaling_factors, representations, config)
     best = _Best(model, representations)
@@ -77,7 +81,9 @@ def train(
             break
     best.restore()
     history = pd.DataFrame(reports).drop(columns="n_epochs")
-    return TrainingResult(model, representations.z.detach().clone(), history, best.epoch or len(reports))
+    return TrainingResult(
+        model, representations.z.detach().clone(), history, best.epoch or len(reports), config
+    )
 
 
 class _Run:
@@ -107,18 +113,23 @@ class _Run:
         self.model.train()
         nll, prior_nll, n_seen = 0.0, 0.0, 0
         for rows in self._batches(generator):
-            one_nll, one_prior = self._step(rows)
-            if math.isfinite(one_nll + one_prior):
+            one_nll, one_prior, stepped = self._step(rows)
+            if stepped:
                 nll, prior_nll, n_seen = nll + one_nll, prior_nll + one_prior, n_seen + len(rows)
-        return nll / max(n_seen, 1) / self.counts.shape[1], prior_nll / max(n_seen, 1)
+        if not n_seen:
+            raise TrainingError(
+                "no batch of this epoch gave finite gradients, so training cannot go on; lower "
+                "learning_rate, or look for extreme counts or samples"
+            )
+        return nll / n_seen / self.counts.shape[1], prior_nll / n_seen
 
-    def _batches(self, generator: Generator) -> Iterator[Tensor]:
+    def _batches(self, generator: Generator) -> Sequence[Tensor]:
         order = torch.randperm(len(self.counts), generator=generator)
-        return iter(order.split(self.config.batch_size))
+        return torch.split(order, self.config.batch_size)
 
-    def _step(self, rows: Tensor) -> tuple[float, float]:
-        model = self.model
-        z = self.representations(rows)
+    def _step(self, rows: Tensor) -> tuple[float, float, bool]:
+        """Losses summed over the rows, and whether they were fit to learn from."""
+        model, z = self.model, self.representations(rows)
         nll = model.decoder.output_module.nll(
             self.counts[rows],
             model.decoder(z),
@@ -129,27 +140,34 @@ class _Run:
         hyper = model.prior.log_hyperprior() * (len(rows) / len(self.counts))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        ((nll + prior_nll - hyper) / len(rows)).backward()
+        torch.autograd.backward((nll + prior_nll - hyper) / len(rows))
+        losses = nll.item(), prior_nll.item()
+        lengths = _gradient_length(self.shared), _gradient_length([self.representations.z])
         self._steps += 1
-        if self._gradients_are_finite():
-            self._shorten_gradient()
-            self._set_learning_rate()
-            for optimiser in self.optimisers:
-                optimiser.step()
+        usable = all(map(math.isfinite, losses + lengths))
+        if usable:
+            self._update(lengths[0])
         else:
             self.n_skipped += 1
-            _log.warning("skipped a batch of %d samples: its gradient is not finite", len(rows))
-        return nll.item(), prior_nll.item()
+            _log.warning("skipped a batch of %d samples: its loss or gradient is not finite", len(rows))
+        return *losses, usable
 
-    def _gradients_are_finite(self) -> bool:
-        parameters = [*self.shared, self.representations.z]
-        return all(bool(p.grad.isfinite().all()) for p in parameters if p.grad is not None)
+    def _update(self, length: float) -> None:
+        self._shorten_gradient(length)
+        self._set_learning_rate()
+        for optimiser in self.optimisers:
+            optimiser.step()
 
-    def _shorten_gradient(self) -> None:
-        """Clip relative to the gradient's usual length, which depends on genes, depth and stage."""
-        limit = math.inf if math.isnan(self._usual_length) else LONGEST_GRADIENT * self._usual_length
-        length = min(nn.utils.clip_grad_norm_(self.shared, limit).item(), limit)
-        self._usual_length = length if math.isnan(self._usual_length) else 0.9 * self._usual_length + 0.1 * length
+    def _shorten_gradient(self, length: float) -> None:
+        """Cut relative to the gradient's usual length, which depends on genes, depth and stage."""
+        if math.isnan(self._usual_length):
+            self._usual_length = length
+        limit = LONGEST_GRADIENT * self._usual_length
+        if length > limit:
+            for parameter in self.shared:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(limit / length)
+        self._usual_length = 0.9 * self._usual_length + 0.1 * min(length, limit)
 
     def _set_learning_rate(self) -> None:
         n_batches = math.ceil(len(self.counts) / self.config.batch_size)
@@ -158,6 +176,12 @@ class _Run:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
+
+
+def _gradient_length(parameters: Sequence[Tensor]) -> float:
+    """Euclidean length over all entries; not finite if one of them is not, or if it exceeds float32."""
+    lengths = [p.grad.norm() for p in parameters if p.grad is not None]
+    return float(torch.stack(lengths).norm())
 
 
 class _Best:
@@ -178,6 +202,7 @@ class _Best:
         return self._looks_since
 
     def restore(self) -> None:
+        """Put the best state back."""
         if self._states is not None:
             for part, state in zip(self._parts, self._states, strict=True):
                 part.load_state_dict(state)

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From counts to a trained model: split, start from the data, train."""
 
+import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Generator, Tensor
 
 from pydgd.config import TrainingConfig
 from pydgd.core.decoder import Decoder
-from pydgd.core.latent import PRIORS, LatentPrior, RepresentationLayer
+from pydgd.core.latent import RepresentationLayer
 from pydgd.core.model import JointModel
 from pydgd.errors import TrainingError
 from pydgd.training.engine import train
+from pydgd.training.priors import start_prior
 from pydgd.training.result import EpochReport, TrainingResult
 from pydgd.training.start import principal_components, start_decoder
+
+_log = logging.getLogger(__name__)
 
 
 def fit(
@@ -42,26 +48,33 @@ def fit(
         The trained model with its representations and history.
 
     Raises:
-        TrainingError: If there are too few samples for the latent space or the mixture.
+        TrainingError: If there are too few samples for the latent space or the mixture, or if no batch of an
+            epoch gives finite gradients.
     """
     config = sized(config, n_samples=len(counts))
     generator = torch.Generator().manual_seed(config.seed)
-    x, s = _tensor(counts), _tensor(scaling_factors)
-    model = build_model(genes, config, _tensor(profile))
+    # Torch's layers draw their first weights, and dropout its units, from the global generator.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        return train(
+            *_start(_tensor(counts), _tensor(scaling_factors), genes, _tensor(profile), config, generator),
+            config,
+            held_out=None if held_out is None else (_tensor(held_out[0]), _tensor(held_out[1])),
+            generator=generator,
+            progress=progress,
+        )
+
+
+def _start(
+    x: Tensor, s: Tensor, genes: Sequence[str], profile: Tensor, config: TrainingConfig, generator: Generator
+) -> tuple[JointModel, Tensor, Tensor, RepresentationLayer]:
+    """Model, counts, scaling factors and representations as they stand before the first epoch."""
+    assert config.n_components is not None
     z = principal_components(x, s, config.latent_dim, generator=generator)
+    prior = start_prior(config, z, n_components=config.n_components, generator=generator)
+    model = JointModel(genes, build_decoder(config, n_genes=len(genes)), prior, config.scaling, profile)
     start_decoder(model.decoder, x, s, z, generator=generator)
-    model.prior.update(z, max_iter=100)
-    watch = None if held_out is None else (_tensor(held_out[0]), _tensor(held_out[1]))
-    return train(
-        model,
-        x,
-        s,
-        RepresentationLayer.from_values(z),
-        config,
-        held_out=watch,
-        generator=generator,
-        progress=progress,
-    )
+    return model, x, s, RepresentationLayer.from_values(z)
 
 
 def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:
@@ -72,32 +85,44 @@ def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:
         n_samples: Training samples, without those held out.
 
     Returns:
-        Options with the number of components set and the latent dimensions at most N - 1.
+        Options with the components' number and covariance set, and the latent dimensions at most N - 1.
 
     Raises:
         TrainingError: If there is one sample, or fewer samples than components asked for.
     """
     if n_samples < 2:
         raise TrainingError(
-            f"training needs at least 2 samples, got {n_samples}; a model learns what varies between healthy samples. "
-            "One sample can be a query of a trained model"
+            f"training needs at least 2 samples, got {n_samples}; a model learns what varies between healthy "
+            "samples. One sample can be a query of a trained model"
         )
     if config.n_components is not None and config.n_components > n_samples:
         raise TrainingError(
-            f"{config.n_components} mixture components need at least as many training samples, got {n_samples}; "
-            f"lower n_components or leave it out"
+            f"{config.n_components} mixture components need at least as many training samples, got "
+            f"{n_samples} (without those held out); lower n_components or leave it out"
         )
     n_components = config.n_components or max(1, min(30, n_samples // 20))
     latent_dim = min(config.latent_dim, n_samples - 1)
-    return config.model_copy(update={"n_components": n_components, "latent_dim": latent_dim})
+    if latent_dim < config.latent_dim:
+        _log.warning(
+            "latent_dim is %d instead of %d: %d samples vary in no more directions",
+            latent_dim,
+            config.latent_dim,
+            n_samples,
+        )
+    filled_in = {
+        "n_components": n_components,
+        "latent_dim": latent_dim,
+        "covariance_type": config.components_covariance,
+    }
+    return config.model_copy(update=filled_in)
 
 
-def build_model(genes: Sequence[str], config: TrainingConfig, profile: torch.Tensor) -> JointModel:
-    """An untrained model of the configured shape."""
-    options = {"output_dim": len(genes), "activation": config.output_activation}
+def build_decoder(config: TrainingConfig, *, n_genes: int) -> Decoder:
+    """An untrained decoder of the configured shape."""
+    options: dict[str, Any] = {"output_dim": n_genes, "activation": config.output_activation}
     if config.output_module == "nb_feature_dispersion":
         options["r_init"] = 1.0
-    decoder = Decoder(
+    return Decoder(
         config.latent_dim,
         config.n_units_hidden_layers,
         config.layer_activations,
@@ -105,17 +130,7 @@ def build_model(genes: Sequence[str], config: TrainingConfig, profile: torch.Ten
         options,
         config.dropout,
     )
-    assert config.n_components is not None
-    return JointModel(genes, decoder, _build_prior(config, config.n_components), config.scaling, profile)
 
 
-def _build_prior(config: TrainingConfig, n_components: int) -> LatentPrior:
-    by_em = {"covariance_type": config.covariance_type, "reg_covar": 1e-3}
-    prior: LatentPrior = PRIORS[config.prior](
-        n_components, config.latent_dim, **(by_em if config.prior == "em" else {})
-    )
-    return prior
-
-
-def _tensor(values: np.ndarray) -> torch.Tensor:
+def _tensor(values: np.ndarray) -> Tensor:
     return torch.as_tensor(np.asarray(values), dtype=torch.float32)

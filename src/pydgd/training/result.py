@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from pydgd.config import TrainingConfig
 from pydgd.core.model import JointModel
 
 
@@ -17,7 +18,8 @@ class EpochReport(NamedTuple):
     Attributes:
         epoch: From 1.
         n_epochs: Epochs planned.
-        train_nll: Mean over training counts while they were passed through, nats per count.
+        train_nll: Mean over training counts while they were passed through, without skipped batches, nats per
+            count.
         validation_nll: Mean over held-out counts at their most probable representations, nats per count; NaN
             in epochs without a look.
         prior_nll: Mean of -ln p(z) over training samples, nats per sample.
@@ -43,9 +45,11 @@ class TrainingResult:
         representations: Of the training samples, (N, D).
         history: One row per epoch, columns as in `EpochReport`.
         best_epoch: Epoch whose state was kept.
+        config: Options of the run as they were used, with what depends on the number of samples filled in.
     """
 
     model: JointModel
     representations: Float[Tensor, "n latent"]
     history: pd.DataFrame
     best_epoch: int
+    config: TrainingConfig

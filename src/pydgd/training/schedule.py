@@ -9,7 +9,7 @@ RISE, FIRST, LAST = 0.1, 0.04, 1e-4
 
 
 def one_cycle(progress: float) -> float:
-    """Rise along a cosine to 1 at a tenth of the run, then fall to 1e-4 (Smith & Topin 2018, arXiv:1708.07120)."""
+    """Rise along a cosine to 1 at a tenth of the run, fall to 1e-4 (Smith & Topin 2018, arXiv:1708.07120)."""
     if progress < RISE:
         return _cosine(FIRST, 1.0, progress / RISE)
     return _cosine(1.0, LAST, (progress - RISE) / (1 - RISE))

@@ -15,6 +15,8 @@ from pydgd.core.decoder import Decoder
 RIDGE = 10.0
 # Added to a count before its logarithm: half a read, the usual correction for log counts.
 HALF_READ = 0.5
+# A component whose mean square log change is smaller is rounding: samples that are all alike have none.
+LEAST_VARIANCE = 1e-16
 # First r stays where the likelihood is neither Poisson nor a single spike.
 LEAST_R, MOST_R = 0.3, 100.0
 
@@ -39,11 +41,14 @@ def principal_components(
     """
     n = len(counts)
     depth = scaling_factors * (counts.mean() / scaling_factors.mean())
-    logs = torch.log1p(counts / depth.to(counts.dtype).unsqueeze(-1))
-    logs = logs - logs.mean(dim=0)
+    # In float32 the rounding of the mean and of the products, 1e-7 of the variance, would pass for components
+    # where the data have none.
+    logs = torch.log1p(counts / depth.to(counts.dtype).unsqueeze(-1)).double()
+    logs -= logs.mean(dim=0)
     # Eigenvectors of the N × N Gram matrix: samples are fewer than genes.
-    values, vectors = torch.linalg.eigh((logs @ logs.T).double())
-    rank = min(latent_dim, int((values > 1e-9 * values[-1].clamp_min(1e-300)).sum()))
+    values, vectors = torch.linalg.eigh(logs @ logs.T)
+    least = max(1e-9 * float(values[-1]), LEAST_VARIANCE * logs.numel())
+    rank = min(latent_dim, int((values > least).sum()))
     z = 0.01 * torch.randn(n, latent_dim, generator=generator, dtype=torch.float64)
     if rank:
         leading = vectors.flip(1)[:, :rank]
@@ -78,6 +83,7 @@ def start_decoder(
     scale = scaling_factors.to(counts.dtype).unsqueeze(-1)
     profile = (counts / scale).mean(dim=0)
     decoder.reset_parameters(generator=generator)
+    decoder.eval()  # dropout would blur the regression
     module.initialise(profile, torch.ones_like(profile), generator=generator)
     log_slopes = _regress(decoder.trunk(z), torch.log((counts + HALF_READ) / scale))
     _set_head(decoder, z, profile, log_slopes)
@@ -95,7 +101,8 @@ def _regress(hidden: Tensor, target: Tensor) -> Tensor:
     """Ridge slopes of each gene's target on the hidden units, (G, H)."""
     x, y = (hidden - hidden.mean(dim=0)).double(), target - target.mean(dim=0)
     gram = x.T @ x + RIDGE * torch.eye(x.shape[1], dtype=x.dtype)
-    return torch.linalg.solve(gram, x.T @ y.double()).T.to(target.dtype)
+    slopes: Tensor = torch.linalg.solve(gram, x.T @ y.double()).T
+    return slopes.to(target.dtype)
 
 
 def _set_head(decoder: Decoder, z: Tensor, profile: Tensor, log_slopes: Tensor) -> None:

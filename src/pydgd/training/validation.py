@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+# One group may be most of the samples; what watches should never be more than a fifth of them by accident.
+MOST_SHARE = 0.2
+
 
 def split_groups(
     groups: Sequence[str], *, share: float, generator: np.random.Generator
@@ -15,7 +18,8 @@ def split_groups(
 
     Args:
         groups: Group of each sample, (N,).
-        share: Share of the samples to hold out; whole groups are taken until it is reached.
+        share: Share of the samples to hold out; whole groups are taken until it is reached. A group that
+            would make it more than double, and a fifth of all samples, is passed over.
         generator: Order in which groups are taken.
 
     Returns:
@@ -23,7 +27,8 @@ def split_groups(
         fewer than ten groups.
 
     Example:
-        >>> train, held_out = split_groups(list("aabbccddeeffgghhiijj"), share=0.1, generator=np.random.default_rng(0))
+        >>> donors = list("aabbccddeeffgghhiijj")
+        >>> train, held_out = split_groups(donors, share=0.1, generator=np.random.default_rng(0))
         >>> len(train), len(held_out)
         (18, 2)
     """
@@ -31,8 +36,12 @@ def split_groups(
     everyone = np.arange(len(member_of))
     if share == 0 or len(names) < 10:
         return everyone, everyone[:0]
-    order = generator.permutation(len(names))
-    sizes = np.bincount(member_of)[order].cumsum()
-    n_groups = int(np.searchsorted(sizes, math.ceil(share * len(member_of)))) + 1
-    held_out = np.isin(member_of, order[: min(n_groups, len(names) - 1)])
-    return everyone[~held_out], everyone[held_out]
+    sizes, wanted = np.bincount(member_of), math.ceil(share * len(member_of))
+    limit = max(2 * wanted, MOST_SHARE * len(member_of))
+    held_out: list[int] = []
+    for group in generator.permutation(len(names)):
+        n_held_out = sizes[held_out].sum()
+        if n_held_out < wanted and n_held_out + sizes[group] <= limit:
+            held_out.append(group)
+    chosen = np.isin(member_of, held_out)
+    return everyone[~chosen], everyone[chosen]

@@ -93,8 +93,16 @@ class LatentPrior(nn.Module, ABC):
         """Index of the most probable component of each row, (N,)."""
         return self.component_log_prob(z).argmax(dim=1)
 
+    def component_precisions(self) -> Float[Tensor, "n_components latent_dim latent_dim"]:
+        """Inverse covariance matrix of each component, (K, D, D), float64."""
+        inverses: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(self.covariances().double()))
+        return inverses
+
     def precisions(
-        self, z: Float[Tensor, "n_samples latent_dim"]
+        self,
+        z: Float[Tensor, "n_samples latent_dim"],
+        *,
+        component_precisions: Float[Tensor, "n_components latent_dim latent_dim"] | None = None,
     ) -> Float[Tensor, "n_samples latent_dim latent_dim"]:
         r"""Mean component precision at each row, :math:`\sum_k r_k(z) \Sigma_k^{-1}`, (N, D, D).
 
@@ -103,12 +111,13 @@ class LatentPrior(nn.Module, ABC):
 
         Args:
             z: Representations, (N, D).
+            component_precisions: What the method of that name returned, if computed beforehand.
 
         Returns:
             Symmetric positive definite matrices in the dtype of `z`.
         """
-        inverses: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(self.covariances().double()))
-        mixed = self.responsibilities(z.double()) @ inverses.flatten(1)
+        inverses = self.component_precisions() if component_precisions is None else component_precisions
+        mixed = self.responsibilities(z).double() @ inverses.flatten(1)
         return mixed.reshape(-1, self.latent_dim, self.latent_dim).to(z.dtype)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Float[Tensor, "n latent_dim"]:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every command shares: how much it says, how many threads it uses, and where it says it."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from pydgd.cli.terminal import Terminal
+
+
+class Choice(NamedTuple):
+    """An option of a command, kept in a table rather than in a signature.
+
+    Attributes:
+        kind: Type with typer's annotation.
+        default: Value if the user does not say.
+    """
+
+    kind: Any
+    default: Any
+
+
+def _flag(*names: str, says: str) -> Choice:
+    return Choice(Annotated[bool, typer.Option(*names, help=says, rich_help_panel=_PANEL)], default=False)
+
+
+_PANEL = "How it runs"
+_COMMON = {
+    "threads": Choice(
+        Annotated[
+            int | None,
+            typer.Option("--threads", min=1, help="Cores to use; by default all.", rich_help_panel=_PANEL),
+        ],
+        default=None,
+    ),
+    "quiet": _flag("--quiet", "-q", says="Say nothing but errors."),
+    "verbose": _flag("--verbose", "-v", says="Say also what was decided on the way."),
+    "debug": _flag("--debug", says="Say everything, and show where an error came from."),
+}
+
+
+def with_common_options(
+    command: Callable[..., None], more: Mapping[str, Choice] | None = None
+) -> Callable[..., None]:
+    """Add ``--threads``, ``--quiet``, ``--verbose`` and ``--debug`` to a command and hand it a `Terminal`.
+
+    Args:
+        command: Its first parameter is the terminal; the others are its own options.
+        more: Further options, passed on as keyword arguments.
+
+    Returns:
+        A function whose signature typer can read.
+    """
+
+    @functools.wraps(command)
+    def run(*, threads: int | None, quiet: bool, verbose: bool, debug: bool, **options: Any) -> None:  # noqa: ANN401
+        if threads is not None:
+            _limit_threads(threads)
+        command(Terminal.open(quiet=quiet, verbose=verbose, debug=debug), **options)
+
+    own = [p for p in list(inspect.signature(command).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
+    added = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=choice.default, annotation=choice.kind
+        )
+        for name, choice in {**(more or {}), **_COMMON}.items()
+    ]
+    # typer reads the signature and the annotations; those of `run` itself say nothing.
+    run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # inspect's protocol
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+    return run
+
+
+def _limit_threads(n_threads: int) -> None:
+    # Libraries read these when they load, which is later: one setting for torch, BLAS and OpenMP alike.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(n_threads)

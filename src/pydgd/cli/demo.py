@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`pydgd demo`: the whole job on simulated samples, checked against the truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pydgd.cli import options as shared
+from pydgd.cli.terminal import Terminal
+
+
+def demo(
+    terminal: Terminal,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write into.")
+    ] = Path("pydgd-demo"),
+    *,
+    seed: shared.Seed = 0,
+) -> None:
+    """Simulate a healthy cohort and cases, train, find their closest normals, test, and compare with the truth.
+
+    Takes about half a minute. Files of an earlier demo in FOLDER are replaced.
+    """
+    from pydgd.demo import run_demo
+
+    with terminal.progress("demo", "steps") as report:
+        result = run_demo(output, seed=seed, progress=report)
+    typer.echo(result.summary())

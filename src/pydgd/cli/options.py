@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_READING = "How counts are read"
+
+CountsFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="COUNTS", help="Raw counts: h5ad, CSV or TSV (also .gz), or Parquet.", show_default=False
+    ),
+]
+ModelFile = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model that `pydgd train` wrote.", show_default=False)
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Use only samples with this label, e.g. split=train; also a=b,c (any of them) and a!=b. "
+        "May be given several times: all must hold.",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]
+Orient = Annotated[
+    str,
+    typer.Option(
+        "--orient",
+        metavar="auto|samples|genes",
+        help="What is in the rows of a table; --verbose says what was decided and why.",
+        rich_help_panel=_READING,
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        metavar="NAME",
+        help="Layer of the h5ad with the counts; by default `counts` if there is one, else X.",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]
+Round = Annotated[
+    bool,
+    typer.Option(
+        "--round",
+        help="Round fractional counts (RSEM, salmon) instead of refusing them.",
+        rich_help_panel=_READING,
+    ),
+]
+Point = Annotated[
+    str,
+    typer.Option(
+        "--point", metavar="map", help="What stands for the closest normal: map, the most probable."
+    ),
+]
+MinShared = Annotated[
+    float,
+    typer.Option(
+        "--min-shared", help="Share of the model's genes that the counts must have.", min=0.0, max=1.0
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides every random choice.")]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`pydgd simulate`: counts whose truth is known."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pydgd.cli import options as shared
+from pydgd.cli.common import Choice
+from pydgd.cli.outputs import Announcement, write_table
+from pydgd.cli.terminal import Terminal
+from pydgd.files import atomic_write
+
+SIMULATION_OPTIONS = {
+    "n_tissues": Choice(Annotated[int, typer.Option("--tissues", help="Tissues.")], 8),
+    "n_per_tissue": Choice(Annotated[int, typer.Option("--per-tissue", help="Healthy samples of each.")], 50),
+    "n_genes": Choice(Annotated[int, typer.Option("--genes", help="Genes.")], 3_000),
+    "n_changed": Choice(Annotated[int, typer.Option("--changed", help="Cases with changes.")], 16),
+    "n_unchanged": Choice(Annotated[int, typer.Option("--unchanged", help="Cases that are healthy.")], 16),
+    "changed_share": Choice(
+        Annotated[
+            float,
+            typer.Option("--changed-share", help="Share of the well-expressed genes changed in a case."),
+        ],
+        0.05,
+    ),
+}
+
+
+def simulate(
+    terminal: Terminal,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write into.", show_default=False),
+    ],
+    *,
+    seed: shared.Seed = 0,
+    **simulation: Any,
+) -> None:
+    """Simulate a healthy cohort of several tissues, and cases in which known genes are changed.
+
+    Writes normals.h5ad, cases.h5ad and truth.csv (sample, gene, log2_fold_change) into FOLDER and replaces
+    files of these names.
+    """
+    from pydgd.data import simulate_cohort
+    from pydgd.demo import make_folder
+
+    make_folder(output)
+    cohort = simulate_cohort(seed=seed, **simulation)
+    for name, adata in (("normals.h5ad", cohort.normals), ("cases.h5ad", cohort.cases)):
+        news = Announcement(output / name)
+        with atomic_write(output / name) as temporary:
+            adata.write_h5ad(temporary, compression="gzip")
+        news.say(terminal, f"{adata.n_obs:,} samples x {adata.n_vars:,} genes")
+    news = Announcement(output / "truth.csv")
+    write_table(cohort.truth, output / "truth.csv")
+    news.say(terminal, f"{len(cohort.truth):,} changes")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The options of `pydgd.config.TrainingConfig` as the command line shows them.
+
+Written out, because reading them off the model would import pydantic for every ``--help``; a test holds the
+two together. What is not allowed is said by `TrainingConfig`.
+"""
+
+from typing import Annotated
+
+import typer
+
+from pydgd.cli.common import Choice
+
+
+def _choice(
+    kind: type, name: str, default: object, says: str, panel: str, metavar: str | None = None
+) -> Choice:
+    option = typer.Option(
+        name, help=says, rich_help_panel=panel, metavar=metavar, show_default=default is not None
+    )
+    return Choice(Annotated[kind if default is not None else kind | None, option], default)
+
+
+_MODEL, _RUN, _LABELS = "The model", "The training", "Labels of the samples"
+
+TRAINING_OPTIONS = {
+    "latent_dim": _choice(int, "--latent-dim", 64, "Latent dimensions.", _MODEL),
+    "n_components": _choice(
+        int, "--components", None, "Components of the latent mixture; by default one per 20 samples, at most 30.", _MODEL
+    ),
+    "prior": _choice(
+        str, "--prior", "em", "Mixture refitted by EM, or trained with the decoder.", _MODEL, "em|gradient"
+    ),
+    "covariance_type": _choice(
+        str, "--covariance-type", None, "Covariance of the components; by default tied (em), diagonal (gradient).", _MODEL
+    ),
+    "n_units_hidden_layers": _choice(
+        str, "--hidden-layers", "", "Widths of the decoder's hidden layers, e.g. 64,256; by default none.", _MODEL
+    ),
+    "activations": _choice(
+        str, "--activations", "elu", "Activation of the hidden layers: one name, or one for each.", _MODEL
+    ),
+    "output_module": _choice(
+        str, "--output-module", "nb_feature_dispersion", "Distribution of the counts.", _MODEL,
+        "nb_feature_dispersion|nb_full_dispersion|poisson",
+    ),
+    "output_activation": _choice(
+        str, "--output-activation", "softplus", "Activation of the means.", _MODEL, "softplus|sigmoid"
+    ),
+    "scaling": _choice(
+        str, "--scaling", "total", "Rule of the scaling factors.", _MODEL, "total|mean|median"
+    ),
+    "min_detected": _choice(
+        float, "--min-detected", 0.2, "A gene is modelled if more than this share of the samples has reads of it.", _MODEL
+    ),
+    "epochs": _choice(int, "--epochs", 40, "Passes over the samples.", _RUN),
+    "batch_size": _choice(int, "--batch-size", 128, "Samples per step.", _RUN),
+    "learning_rate": _choice(float, "--learning-rate", 0.03, "Peak of the schedule.", _RUN),
+    "schedule": _choice(
+        str, "--schedule", "one_cycle", "How the learning rate changes.", _RUN, "one_cycle|cosine|constant"
+    ),
+    "dropout": _choice(float, "--dropout", 0.0, "Share of hidden units silenced in training.", _RUN),
+    "validation": _choice(
+        float, "--validation", 0.1, "Share of the samples held out to watch the likelihood; 0 for none.", _RUN
+    ),
+    "validate_every": _choice(int, "--validate-every", 10, "Epochs between two looks at them.", _RUN),
+    "patience": _choice(int, "--patience", 3, "Looks without improvement before training stops.", _RUN),
+    "group_key": _choice(
+        str, "--group-key", None, "Column of obs whose groups stay together in validation; by default donor.", _LABELS
+    ),
+    "label_key": _choice(
+        str, "--label-key", None, "Column of obs that describes the samples; by default tissue.", _LABELS
+    ),
+}  # fmt: skip
+
+
+def to_config(training: dict[str, object], *, seed: int) -> dict[str, object]:
+    """Options as `TrainingConfig` takes them, from what the command line gave.
+
+    Args:
+        training: Values of `TRAINING_OPTIONS`.
+        seed: Decides every random choice.
+
+    Returns:
+        Fields of `TrainingConfig`; lists come as text with commas.
+
+    Example:
+        >>> to_config({"n_units_hidden_layers": "64,256", "activations": "elu"}, seed=0)
+        {'n_units_hidden_layers': ('64', '256'), 'activations': 'elu', 'seed': 0}
+    """
+    options = {**training, "seed": seed}
+    options["n_units_hidden_layers"] = _split(str(training["n_units_hidden_layers"]))
+    activations = _split(str(training["activations"]))
+    options["activations"] = activations[0] if len(activations) == 1 else activations
+    return options
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a table of text is laid out, from its first lines: separator, names, and what the columns hold."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydgd.errors import FileFormatError
+
+_SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+_N_INSPECTED = 10
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of one file are to be read.
+
+    Attributes:
+        separator: Between fields.
+        n_fields: In every line after the first.
+        label: The header of the first column.
+        names: The headers of all other columns.
+        numeric: Which of these hold numbers, as positions in `names`.
+        text: Which hold text.
+    """
+
+    separator: str
+    n_fields: int
+    label: str
+    names: tuple[str, ...]
+    numeric: tuple[int, ...]
+    text: tuple[int, ...]
+
+
+def find_layout(header: str, lines: list[str], path: Path) -> Layout:
+    """Find separator, names and kinds of columns from the header and the first ten lines.
+
+    Args:
+        header: The first line.
+        lines: Some of those after it.
+        path: The file, for messages.
+
+    Raises:
+        FileFormatError: If there are no lines, no separator fits, or no column holds numbers.
+    """
+    first = [line for line in lines[: _N_INSPECTED + 5] if line.strip()][:_N_INSPECTED]
+    if not first:
+        raise FileFormatError(f"{path}: there is a header but no line after it; write the table again")
+    separator = _separator(header, first[0], path)
+    head = [name.strip() for name in split_fields(header, separator)]
+    rows = [split_fields(line, separator) for line in first]
+    n_fields = len(rows[0])
+    label, names = ("", head) if len(head) == n_fields - 1 else (head[0], head[1:])
+    columns = zip(*(row[1:] for row in rows if len(row) == n_fields), strict=True)
+    kinds = [_mostly_numbers(values) for values in columns]
+    numeric = tuple(i for i, number in enumerate(kinds) if number)
+    if not numeric:
+        raise FileFormatError(
+            f"{path}: no column of numbers, e.g. {names[0]!r} starts with {rows[0][1]!r}; expected one line "
+            "per sample or per gene with a name and then counts (decimal commas are not read)"
+        )
+    text = tuple(i for i, number in enumerate(kinds) if not number)
+    return Layout(separator, n_fields, label, tuple(names), numeric, text)
+
+
+def _separator(header: str, line: str, path: Path) -> str:
+    """The separator that cuts header and first line into equally many fields, and into most."""
+    best, n_best = "", 1
+    for separator in _SEPARATORS:
+        in_header, in_line = len(split_fields(header, separator)), len(split_fields(line, separator))
+        if in_line > n_best and in_header in (in_line, in_line - 1):
+            best, n_best = separator, in_line
+    if not best:
+        raise FileFormatError(
+            f"{path}: no separator ({', '.join(_SEPARATORS.values())}) cuts the first two lines into equally "
+            f"many fields; they begin {header[:40].strip()!r} and {line[:40].strip()!r}. Write the table "
+            "again as CSV"
+        )
+    return best
+
+
+def split_fields(line: str, separator: str) -> list[str]:
+    """The fields of one line; none if it cannot be cut so.
+
+    Args:
+        line: One line of text.
+        separator: One character.
+
+    Example:
+        >>> split_fields('"liver, left",3,0', ",")
+        ['liver, left', '3', '0']
+    """
+    if separator not in line:
+        return [line.strip()]
+    try:
+        return next(csv.reader([line.rstrip("\n")], delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _mostly_numbers(values: tuple[str, ...]) -> bool:
+    """A column holds numbers unless most of its values are words; a stray word is an error found later."""
+    given = [value for value in values if value.strip().lower() not in _MISSING]
+    return 2 * sum(map(is_number, given)) > len(given) or not given
+
+
+def is_number(value: str) -> bool:
+    """Whether NumPy, too, reads the text as a number: Python alone takes 1_000.
+
+    Args:
+        value: A field.
+
+    Example:
+        >>> is_number("1e3"), is_number("1_000"), is_number("NA")
+        (True, False, False)
+    """
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return "_" not in value
