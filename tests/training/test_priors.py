@@ -34,9 +34,8 @@ def test_start_is_as_likely_as_sklearns_fit(z: Tensor, prior: str, covariance_ty
     """Well separated clusters: within 0.05 nats per sample of scikit-learn's mixture of the matching shape."""
     mixture = start(z, training_config(prior=prior, covariance_type=covariance_type))
     shape = {"full": "full", "tied": "tied", "diagonal": "diag"}.get(covariance_type, "spherical")
-    oracle = SklearnMixture(3, covariance_type=shape, reg_covar=REG_COVAR, n_init=5, random_state=0).fit(
-        z.numpy()
-    )
+    oracle = SklearnMixture(3, covariance_type=shape, reg_covar=REG_COVAR, n_init=5, random_state=0)
+    oracle.fit(z.numpy())
     tied_spread = {"tied_diagonal", "tied_spherical"}
     slack = 0.5 if covariance_type in tied_spread else 0.05
     assert mixture.log_prob(z).mean().item() == pytest.approx(oracle.score(z.numpy()), abs=slack)
@@ -54,7 +53,7 @@ def test_start_is_finite_on_equal_rows(prior: str, covariance_type: str, n_compo
 
 @pytest.mark.parametrize("covariance_type", GRADIENT_COVARIANCE_TYPES)
 def test_hyperpriors_fit_the_start(z: Tensor, covariance_type: str) -> None:
-    """Far means are inside the ball, and the gradient pulls no parameter by more than a few samples could hold."""
+    """Far means are inside the ball, and the pull on a parameter is one that a few samples can hold."""
     mixture = start(10 * z, training_config(prior="gradient", covariance_type=covariance_type))
     assert mixture.config()["softball_radius"] > mixture.means.norm(dim=1).max()
     mixture.log_hyperprior().backward()

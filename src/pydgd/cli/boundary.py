@@ -16,7 +16,7 @@ from pydgd.errors import PyDGDError
 OK, BUG, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 # Wrong options and missing arguments; typer names only this child of them, and has moved the rest around.
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,11 +61,8 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
         return str(error), BAD_INPUT
     if isinstance(error, MemoryError):
         return f"not enough memory ({error}); give fewer samples at a time, or a machine with more", BUG
-    return (
-        f"unexpected {type(error).__name__}: {error}\n"
-        "This is a bug in PyDGD. Please run it again with --debug and report what it prints.",
-        BUG,
-    )
+    advice = "This is a bug in PyDGD. Please run it again with --debug and report what it prints."
+    return f"unexpected {type(error).__name__}: {error}\n{advice}", BUG
 
 
 def _say(message: str, code: int) -> int:

@@ -12,7 +12,6 @@ from pydgd.cli.counts import read
 from pydgd.cli.outputs import Announcement, check_output
 from pydgd.cli.search import find
 from pydgd.cli.terminal import Terminal
-from pydgd.files import atomic_write
 
 
 def closest_normal(
@@ -40,11 +39,11 @@ def closest_normal(
     start = time.monotonic()
     check_output(output, [".h5ad"], inputs=[model, counts])
     from pydgd import DGD
+    from pydgd.data.h5ad_writer import write_h5ad
 
     trained = DGD.load(model)
     query = read(terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts)
     normal = find(terminal, trained, query, point=point, min_shared=min_shared)
     news = Announcement(output)
-    with atomic_write(output) as temporary:
-        normal.to_anndata(query).write_h5ad(temporary)
+    write_h5ad(normal.to_anndata(query), output)
     news.say(terminal, since=start)

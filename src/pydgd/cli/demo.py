@@ -18,7 +18,7 @@ def demo(
     *,
     seed: shared.Seed = 0,
 ) -> None:
-    """Simulate a healthy cohort and cases, train, find their closest normals, test, and compare with the truth.
+    """Do the whole job on simulated samples and compare what is found with the truth.
 
     Takes about half a minute. Files of an earlier demo in FOLDER are replaced.
     """

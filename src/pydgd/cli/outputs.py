@@ -38,7 +38,7 @@ def check_output(path: Path, suffixes: Iterable[str], *, inputs: Iterable[Path] 
     Example:
         >>> check_output(Path("de.xlsx"), TABLES)
         Traceback (most recent call last):
-        pydgd.errors.ConfigError: cannot tell the format of de.xlsx: ... .parquet, .csv, .tsv, .csv.gz, .tsv.gz
+        pydgd.errors.ConfigError: cannot tell the format of de.xlsx: ... .csv, .tsv, .csv.gz, .tsv.gz
     """
     allowed = tuple(suffixes)
     found = max((end for end in allowed if path.name.lower().endswith(end)), key=len, default=None)

@@ -36,9 +36,7 @@ def find(
     lost = normal.fit.index[~normal.fit["dgd_converged"]]
     if len(lost):
         names = ", ".join(map(str, lost[:3]))
-        terminal.say(
-            f"warning: the search did not converge for {len(lost)} samples (first: {names}); see dgd_converged"
-        )
+        terminal.say(f"warning: the search did not converge for {len(lost)} samples (first: {names})")
     return normal
 
 

@@ -10,7 +10,6 @@ from pydgd.cli import options as shared
 from pydgd.cli.common import Choice
 from pydgd.cli.outputs import Announcement, write_table
 from pydgd.cli.terminal import Terminal
-from pydgd.files import atomic_write
 
 SIMULATION_OPTIONS = {
     "n_tissues": Choice(Annotated[int, typer.Option("--tissues", help="Tissues.")], 8),
@@ -36,7 +35,7 @@ def simulate(
     ],
     *,
     seed: shared.Seed = 0,
-    **simulation: Any,
+    **simulation: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Simulate a healthy cohort of several tissues, and cases in which known genes are changed.
 
@@ -44,14 +43,14 @@ def simulate(
     files of these names.
     """
     from pydgd.data import simulate_cohort
+    from pydgd.data.h5ad_writer import write_h5ad
     from pydgd.demo import make_folder
 
     make_folder(output)
     cohort = simulate_cohort(seed=seed, **simulation)
     for name, adata in (("normals.h5ad", cohort.normals), ("cases.h5ad", cohort.cases)):
         news = Announcement(output / name)
-        with atomic_write(output / name) as temporary:
-            adata.write_h5ad(temporary, compression="gzip")
+        write_h5ad(adata, output / name, compression="gzip")
         news.say(terminal, f"{adata.n_obs:,} samples x {adata.n_vars:,} genes")
     news = Announcement(output / "truth.csv")
     write_table(cohort.truth, output / "truth.csv")

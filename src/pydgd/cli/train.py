@@ -33,7 +33,7 @@ def train(
     orient: shared.Orient = "auto",
     layer: shared.Layer = None,
     round_counts: shared.Round = False,
-    **training: Any,
+    **training: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Train a model on raw counts of healthy samples.
 
@@ -77,9 +77,10 @@ def _summary(model: "DGD") -> str:
     """What was trained on what, and how well it fits."""
     facts, history = model.provenance, model.history
     best = history[history["epoch"] == facts["best_epoch"]].iloc[0]
-    held_out = facts["n_held_out_samples"]
-    fit = f"train {best['train_nll']:.3f}" + (f", held-out {best['validation_nll']:.3f}" if held_out else "")
+    n_held_out = facts["n_held_out_samples"]
+    held_out = f", held-out {best['validation_nll']:.3f}" if n_held_out else ""
     return (
-        f"trained on {facts['n_training_samples']:,} samples ({held_out:,} held out) and {facts['n_genes']:,} genes "
-        f"in {duration(float(history['seconds'].iloc[-1]))}; epoch {facts['best_epoch']} kept: {fit} nats per count"
+        f"trained on {facts['n_training_samples']:,} samples ({n_held_out:,} held out) and "
+        f"{facts['n_genes']:,} genes in {duration(float(history['seconds'].iloc[-1]))}; "
+        f"epoch {facts['best_epoch']} kept: train {best['train_nll']:.3f}{held_out} nats per count"
     )

@@ -12,12 +12,8 @@ import typer
 from pydgd.cli.common import Choice
 
 
-def _choice(
-    kind: type, name: str, default: object, says: str, panel: str, metavar: str | None = None
-) -> Choice:
-    option = typer.Option(
-        name, help=says, rich_help_panel=panel, metavar=metavar, show_default=default is not None
-    )
+def _choice(kind: type, name: str, default: object, says: str, panel: str) -> Choice:
+    option = typer.Option(name, help=says, rich_help_panel=panel, show_default=default is not None)
     return Choice(Annotated[kind if default is not None else kind | None, option], default)
 
 
@@ -26,52 +22,63 @@ _MODEL, _RUN, _LABELS = "The model", "The training", "Labels of the samples"
 TRAINING_OPTIONS = {
     "latent_dim": _choice(int, "--latent-dim", 64, "Latent dimensions.", _MODEL),
     "n_components": _choice(
-        int, "--components", None, "Components of the latent mixture; by default one per 20 samples, at most 30.", _MODEL
+        int,
+        "--components",
+        None,
+        "Components of the latent mixture; by default one per 20 samples, at most 30.",
+        _MODEL,
     ),
-    "prior": _choice(
-        str, "--prior", "em", "Mixture refitted by EM, or trained with the decoder.", _MODEL, "em|gradient"
-    ),
+    "prior": _choice(str, "--prior", "em", "Mixture: em or gradient (trained with the decoder).", _MODEL),
     "covariance_type": _choice(
-        str, "--covariance-type", None, "Covariance of the components; by default tied (em), diagonal (gradient).", _MODEL
+        str,
+        "--covariance-type",
+        None,
+        "Covariance of the components; by default tied (em) or diagonal (gradient).",
+        _MODEL,
     ),
     "n_units_hidden_layers": _choice(
-        str, "--hidden-layers", "", "Widths of the decoder's hidden layers, e.g. 64,256; by default none.", _MODEL
+        str, "--hidden-layers", "", "Widths of the decoder's hidden layers, e.g. 64,256; empty: none.", _MODEL
     ),
     "activations": _choice(
         str, "--activations", "elu", "Activation of the hidden layers: one name, or one for each.", _MODEL
     ),
     "output_module": _choice(
-        str, "--output-module", "nb_feature_dispersion", "Distribution of the counts.", _MODEL,
-        "nb_feature_dispersion|nb_full_dispersion|poisson",
+        str,
+        "--output-module",
+        "nb_feature_dispersion",
+        "Counts: nb_feature_dispersion, nb_full_dispersion or poisson.",
+        _MODEL,
     ),
     "output_activation": _choice(
-        str, "--output-activation", "softplus", "Activation of the means.", _MODEL, "softplus|sigmoid"
+        str, "--output-activation", "softplus", "Activation of the means: softplus or sigmoid.", _MODEL
     ),
-    "scaling": _choice(
-        str, "--scaling", "total", "Rule of the scaling factors.", _MODEL, "total|mean|median"
-    ),
+    "scaling": _choice(str, "--scaling", "total", "Scaling factors: total, mean or median.", _MODEL),
     "min_detected": _choice(
-        float, "--min-detected", 0.2, "A gene is modelled if more than this share of the samples has reads of it.", _MODEL
+        float,
+        "--min-detected",
+        0.2,
+        "Model genes that more than this share of the samples has reads of.",
+        _MODEL,
     ),
     "epochs": _choice(int, "--epochs", 40, "Passes over the samples.", _RUN),
     "batch_size": _choice(int, "--batch-size", 128, "Samples per step.", _RUN),
     "learning_rate": _choice(float, "--learning-rate", 0.03, "Peak of the schedule.", _RUN),
     "schedule": _choice(
-        str, "--schedule", "one_cycle", "How the learning rate changes.", _RUN, "one_cycle|cosine|constant"
+        str, "--schedule", "one_cycle", "Learning rate over time: one_cycle, cosine or constant.", _RUN
     ),
     "dropout": _choice(float, "--dropout", 0.0, "Share of hidden units silenced in training.", _RUN),
     "validation": _choice(
-        float, "--validation", 0.1, "Share of the samples held out to watch the likelihood; 0 for none.", _RUN
+        float, "--validation", 0.1, "Share of the samples held out to watch the likelihood; 0: none.", _RUN
     ),
     "validate_every": _choice(int, "--validate-every", 10, "Epochs between two looks at them.", _RUN),
     "patience": _choice(int, "--patience", 3, "Looks without improvement before training stops.", _RUN),
     "group_key": _choice(
-        str, "--group-key", None, "Column of obs whose groups stay together in validation; by default donor.", _LABELS
+        str, "--group-key", None, "Column of obs whose groups are held out whole; by default donor.", _LABELS
     ),
     "label_key": _choice(
         str, "--label-key", None, "Column of obs that describes the samples; by default tissue.", _LABELS
     ),
-}  # fmt: skip
+}
 
 
 def to_config(training: dict[str, object], *, seed: int) -> dict[str, object]:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -34,11 +34,11 @@ WIDE_BLOCK = 1 << 22  # on an accelerator, where launches cost and caches are sm
 # Below, the limit of r in float32 would matter, and k/mu overflow; softplus gets there at an argument of -46.
 _TINY_MEAN = 1e-20
 
-# Counts and means of a block, which rows these are, where the descent may go (kernels that cannot write there leave it
-# alone) -> log-mass of elements or rows.
+# Counts and means of a block, which rows these are, where the descent may go (kernels that cannot write there
+# leave it alone) -> log-mass of elements or rows.
 Evaluate = Callable[[Tensor, Tensor, slice, Tensor | None], Terms]
 
-T = TypeVar("T", bound=NamedTuple)
+T = TypeVar("T", Scale, Dispersion)
 
 
 class DispersionRows:
@@ -51,7 +51,7 @@ class DispersionRows:
 
     def __init__(self, log_r: Tensor, columns: Tensor | None = None) -> None:
         self._log_r, self._columns = log_r.detach(), columns
-        self._shared: dict[str, NamedTuple] = {}
+        self._shared: dict[str, Scale | Dispersion] = {}
 
     def log_r(self, rows: slice) -> Tensor:
         """Give ln r itself, without limits."""

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 r"""Log-mass and gradients of count distributions on one block of elements: arithmetic only, no autograd.
 
-With e = r (k - mu) / (r + mu), which is d ln f / d ln mu, and bd0(x, M) = x ln(x/M) - (x - M), which is >= 0, the
-saddle-point form of the negative binomial has no term that cancels against another:
+With e = r (k - mu) / (r + mu), which is d ln f / d ln mu, and bd0(x, M) = x ln(x/M) - (x - M), which is >= 0,
+the saddle-point form of the negative binomial has no term that cancels against another:
 
     ln f = -bd0(k, k - e) - bd0(r, r + e) - ln(2 pi k)/2 - ln((k+r)/r)/2 + delta(k+r) - delta(r) - delta(k)
     d ln f / d ln r = (1/2 + eta(r)) - (1/2 + eta(k+r)) r/(k+r) - bd0(r, r + e)
 
-(delta and eta: `pydgd.core.stirling`; for k = 0 only the two bd0 stay.) `nb_exact` evaluates this in the dtype of
-its arguments. `nb_fast`, for float32, has k ln mu + (k+r) ln((k+r)/(r+mu)) in place of the bd0. In float64 inside,
-that cancels by 2e-16 max(k, mu, r < 1e9), which float32 does not show, and needs neither series nor selection.
+(delta and eta: `pydgd.core.stirling`; for k = 0 only the two bd0 stay.) `nb_exact` evaluates this in the
+dtype of its arguments. `nb_fast`, for float32, has k ln mu + (k+r) ln((k+r)/(r+mu)) in place of the bd0. In
+float64 inside, that cancels by 2e-16 max(k, mu, r < 1e9), which float32 does not show, and needs neither
+series nor selection.
 
 Source:
     Loader (2000), Fast and Accurate Computation of Binomial Probabilities: the idea, and bd0.
@@ -25,15 +26,17 @@ from pydgd.core.stirling import Tables, over, polynomial, stirling_remainders, t
 
 EPSILON = 1e-10  # the specification's guard; it decides only where the mean is 0 and the count is not
 
-# Limits of ln r inside. Above, it is the Poisson limit to the last digit. Below, k/r would overflow (k up to 1e9),
-# and r in the deviance is below 1e-25 nats; the log-mass goes on falling with ln r, through `Dispersion.delta`.
+# Limits of ln r inside. Above, it is the Poisson limit to the last digit. Below, k/r would overflow (k up to
+# 1e9), and r in the deviance is below 1e-25 nats; the log-mass goes on falling with ln r, through
+# `Dispersion.delta`.
 _LOG_R_MAX = 69.0
 _LOG_R_MIN = {torch.float32: -66.0, torch.float64: -500.0}
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LARGE_R = 1e9  # beyond it ln(1 + mu/r) needs log1p, which costs 2.4 times a log, to be exact to 1e-7 nats
-# Where ((x - M) / (x + M))^2 is below this, the series: its eight terms shrink by this factor each. In float32, which
-# only compiled kernels use, the direct form needs the wider margin: with 0.01 it is 3e-3 off for k = 4e7.
+# Where ((x - M) / (x + M))^2 is below this, the series: its eight terms shrink by this factor each. In
+# float32, which only compiled kernels use, the direct form needs the wider margin: with 0.01 it is 3e-3 off
+# for k = 4e7.
 _NEAR = {torch.float32: 0.09, torch.float64: 0.01}
 
 
@@ -86,7 +89,7 @@ class Terms(NamedTuple):
 
 
 def scale_of(log_r: Tensor, work: torch.dtype) -> Scale:
-    """R within the limits of the dtype `work`."""
+    """Inverse dispersion within the limits of the dtype `work`."""
     log_r = log_r.detach().double().clamp(max=_LOG_R_MAX)
     inside = log_r.clamp(min=_LOG_R_MIN[work])
     r = inside.exp()
@@ -95,7 +98,7 @@ def scale_of(log_r: Tensor, work: torch.dtype) -> Scale:
 
 
 def dispersion_of(scale: Scale, work: torch.dtype, *, short: bool = False) -> Dispersion:
-    """Terms of r in the dtype `work`; `short` where 3e-7 is enough and r is not gene-wise, so that time counts."""
+    """Terms of r in the dtype `work`; `short` where 3e-7 is enough and each element has its own r."""
     r = scale.r.to(work) if short else scale.r
     delta, eta = stirling_remainders(r, tables(r, short=short))
     # Below the limit ln f is ln r plus a constant: half of it is in -delta(r), half in -ln((k+r)/r)/2.
@@ -104,7 +107,7 @@ def dispersion_of(scale: Scale, work: torch.dtype, *, short: bool = False) -> Di
 
 
 def nb_exact(counts: Tensor, mu: Tensor, dispersion: Dispersion, chosen: Tables, *, slope: bool) -> Terms:
-    """Negative binomial in the dtype of `mu` > 0, which `dispersion` and `chosen` share; `slope` asks for d/d ln r."""
+    """Negative binomial in the dtype that `mu` > 0, `dispersion` and `chosen` share; `slope` on demand."""
     k = counts.to(mu.dtype)
     r, inverse, delta_r, slope_r = dispersion
     x, y = 1 + mu * inverse, 1 + k * inverse
@@ -121,7 +124,7 @@ def nb_exact(counts: Tensor, mu: Tensor, dispersion: Dispersion, chosen: Tables,
 
 
 class Scratch:
-    """Buffers that the blocks of one pass reuse: with fresh ones a third of the time goes into cache misses."""
+    """Buffers that the blocks of one pass reuse: with fresh ones a fifth of the time is cache misses."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[Tensor, ...]] = {}
@@ -145,10 +148,10 @@ def nb_fast(
     slope: bool,
     out: Tensor | None = None,
 ) -> Terms:
-    """Row sums of the negative binomial plus ln k!, for float32 `mu` > 0: 4 times as fast as `nb_exact` in eager mode.
+    """Row sums of the negative binomial plus ln k!, for float32 `mu` > 0; 4 times as fast as `nb_exact`.
 
-    Sums that cancel are in float64; the Stirling terms, exact to 3e-7, in float32, as are `dispersion` and `chosen`.
-    The descent goes to `out`, and the slope is in `scratch`, where the next call overwrites it.
+    Sums that cancel are in float64; the Stirling terms, exact to 3e-7, in float32, as are `dispersion` and
+    `chosen`. The descent goes to `out`, and the slope is in `scratch`, where the next call overwrites it.
     """
     r, inverse, _, one, large = scale
     k, m, x, y, minus_e = scratch.take("wide", 5, mu, torch.float64)
@@ -180,7 +183,7 @@ def nb_fast(
 def nb_frozen(
     counts: Tensor, mu: Tensor, scale: Scale, scratch: Scratch, *, out: Tensor | None = None
 ) -> Terms:
-    """Row sums of k ln mu - (k+r) ln(1 + mu/r), all that depends on `mu` > 0: two logs and no special function."""
+    """Row sums of k ln mu - (k+r) ln(1 + mu/r), all that depends on `mu` > 0, at the price of two logs."""
     r, inverse, _, one, large = scale
     m, x = scratch.take("wide", 2, mu, torch.float64)
     torch.addcmul(one, m.copy_(mu), inverse, out=x)
@@ -213,7 +216,7 @@ def nb_zero_mean(counts: Tensor, log_r: Tensor) -> Terms:
 
 
 def nb_shape(counts: Tensor, dispersion: Dispersion) -> Tensor:
-    """Ln Gamma(k+r) - ln Gamma(r) - k ln r - ln k! in float64: what `nb_frozen` leaves out."""
+    """What `nb_frozen` leaves out: ln Gamma(k+r) - ln Gamma(r) - k ln r - ln k!, in float64."""
     k = counts.double()
     y = torch.addcmul(k.new_ones(()), k, dispersion.inverse)
     u = (dispersion.inverse / y).clamp_(max=1.0)
@@ -223,9 +226,10 @@ def nb_shape(counts: Tensor, dispersion: Dispersion) -> Tensor:
 
 
 def log_factorial_of(k: Tensor) -> Tensor:
-    """Ln k! of float64 counts, twice as fast as ``torch.lgamma``."""
+    """Log factorial of float64 counts, exactly 0 for 0 and 1."""
     x = k + 1
-    return (x - 0.5) * x.log() - x + _HALF_LOG_2PI + over(1 / x, tables(x).delta)
+    value = (k + 0.5) * x.log() - x + _HALF_LOG_2PI + over(1 / x, tables(x).delta)
+    return torch.where(k > 1, value, 0.0)
 
 
 def poisson_exact(counts: Tensor, mu: Tensor, chosen: Tables) -> Terms:

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Log-mass of single counts, differentiable: exact to 1e-12 in float64 and to the last digits in float32."""
 
-from typing import Protocol
-
 import torch
 from jaxtyping import Float, Real
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import BackwardCFunction
 
 from pydgd.core.evaluation import (
     BLOCK,
@@ -19,15 +17,6 @@ from pydgd.core.evaluation import (
 )
 from pydgd.core.kernels import deviance_part, log_factorial_of, scale_of
 from pydgd.core.stirling import stirling_remainders, stirling_zeta, tables
-
-
-class SavingContext(Protocol):
-    """What autograd hands to ``forward`` and ``backward``."""
-
-    saved_tensors: tuple[Tensor, ...]
-
-    def save_for_backward(self, *tensors: Tensor) -> None:
-        """Keep tensors for ``backward``."""
 
 
 def log_factorial(counts: Real[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -55,13 +44,13 @@ def nb_log_mass(
 ) -> Float[Tensor, "..."]:
     """Element-wise log-mass of the negative binomial, parametrised by the log of the inverse dispersion.
 
-    Finite, with finite gradients, for counts up to 1e9 and any `log_r`: above 69 it is the Poisson limit, and far
-    below 0 the mass of positive counts falls with r.
+    Finite, with finite gradients, for counts up to 1e9 and any `log_r`: above 69 it is the Poisson limit, and
+    far below 0 the mass of positive counts falls with r.
 
     Args:
         k: Counts >= 0, integers of any dtype; broadcasts with the others.
-        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln(m / (r + m)) is replaced by ln(1e-10), a result
-            above 0 by 0, and the gradient in `m` is k / (1e-10 (r + 1e-10)) - r / (r + 1e-10).
+        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln(m / (r + m)) is replaced by ln(1e-10), a
+            result above 0 by 0, and the gradient in `m` is k / (1e-10 (r + 1e-10)) - r / (r + 1e-10).
         log_r: Natural log of the inverse dispersion; the variance is m + m^2 / r.
 
     Returns:
@@ -88,7 +77,8 @@ def poisson_log_mass(k: Real[Tensor, "..."], m: Float[Tensor, "..."]) -> Float[T
 
     Args:
         k: Counts >= 0, integers of any dtype; broadcasts with `m`.
-        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln m is replaced by ln(1e-10), and the gradient is
+        m: Means >= 0. At m = 0 with k > 0 the mass is 0: there ln m is replaced by ln(1e-10), and the
+            gradient is
             k / 1e-10 - 1.
 
     Returns:
@@ -118,7 +108,7 @@ def nb_log_r_curvature(
 
     Example:
         >>> nb_log_r_curvature(torch.tensor(5), torch.tensor(5.0), torch.tensor(0.0))
-        tensor(-0.0914)
+        tensor(-0.1387)
     """
     with torch.no_grad():
         counts, mu = k.double(), m.double()
@@ -135,6 +125,19 @@ def nb_log_r_curvature(
         return (shape * torch.sign(counts) + torch.where(tilt > 2, far, near)).to(m.dtype)
 
 
+def refuse_second_order() -> None:
+    """Called from ``backward``: the gradients here are numbers, so a graph of them would lack its derivatives.
+
+    Raises:
+        NotImplementedError: If the backward pass records a graph.
+    """
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            "log-masses are differentiable once, but create_graph=True asks for second derivatives; "
+            "the one in log r is nb_log_r_curvature."
+        )
+
+
 def _rows(values: Tensor, shape: torch.Size) -> Tensor:
     """`values` broadcast to `shape` and seen as a matrix; copied only where a view cannot show it."""
     columns = shape[-1] if shape else 1
@@ -145,7 +148,7 @@ class _NBLogMass(torch.autograd.Function):
     """Both gradients come with the value, because all three share their logs."""
 
     @staticmethod
-    def forward(ctx: SavingContext, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
+    def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
         evaluate = exact_nb(DispersionRows(log_r), m, slope=True)
         grad_r = torch.empty(m.shape, dtype=log_r.dtype, device=m.device)
         value, grad_m = _fill(evaluate, k, m, grad_r)
@@ -153,22 +156,22 @@ class _NBLogMass(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: SavingContext, grad: Tensor) -> tuple[None, Tensor, Tensor]:
-        grad_m, grad_r, log_r = ctx.saved_tensors
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor, Tensor]:
+        refuse_second_order()
+        grad_m, grad_r, log_r = ctx.saved_tensors  # type: ignore[misc]
         return None, grad * grad_m, (grad * grad_r).sum_to_size(log_r.shape).to(log_r.dtype)
 
 
 class _PoissonLogMass(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: SavingContext, k: Tensor, m: Tensor) -> Tensor:
+    def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor) -> Tensor:
         value, grad_m = _fill(exact_poisson(m), k, m, None)
         ctx.save_for_backward(grad_m)
         return value
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: SavingContext, grad: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor]:
+        refuse_second_order()
         return None, grad * ctx.saved_tensors[0]
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Negative log-likelihood of samples: log-mass summed over genes, with its gradients in one pass over the matrix."""
+"""Negative log-likelihood of samples: log-mass summed over genes, gradients in the same pass."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import BackwardCFunction
 
 from pydgd.core.evaluation import (
     BLOCK,
@@ -25,6 +24,7 @@ from pydgd.core.evaluation import (
     take,
 )
 from pydgd.core.kernels import log_factorial_of, nb_shape
+from pydgd.core.mass import refuse_second_order
 
 Sums = tuple[Tensor, Tensor | None, Tensor | None]
 
@@ -42,8 +42,9 @@ def nb_nll(
 ) -> Float[Tensor, " n"]:
     """Negative log-likelihood of each sample under negative binomials, summed over genes.
 
-    Rows are worked through in blocks, so that beside the gradients hardly any memory is used; sums are in float64.
-    Float32 `mu` gives every gene's share within 2e-4 nats or 2e-6 of itself, and its gradients within 1e-5.
+    Rows are worked through in blocks, so that beside the gradients hardly any memory is used; sums are in
+    float64. Float32 `mu` gives every gene's share within 2e-4 nats or 2e-6 of itself, and its gradients
+    within 1e-5.
 
     Args:
         counts: Reads, of any dtype.
@@ -51,13 +52,13 @@ def nb_nll(
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
         log_factorial: ``log_factorial(counts)``, or its sum over the measured genes; saves computing it.
         mask: Which genes were measured; the others add nothing, get no gradient, and may hold anything.
-        constants: ``nb_constants(counts, log_r, mask=mask)``, for a `log_r` that stays as it is: what is left are
-            two logs per element and no special function. Overrules `log_factorial`.
+        constants: ``nb_constants(counts, log_r, mask=mask)``, for a `log_r` that stays as it is: what is left
+            are two logs per element and no special function. Overrules `log_factorial`.
         compiled: Whether to use a kernel from ``torch.compile``, made on first use; not with `constants`.
         block: Elements per pass; by default what suits the device.
 
     Returns:
-        Minus the sum of ln f, in nats. Once differentiable in `mu` and `log_r`.
+        Minus the sum of ln f, in nats. Differentiable once in `mu` and `log_r`.
 
     Raises:
         ValueError: If `constants` come with `compiled`, or with a `log_r` that wants a gradient.
@@ -65,13 +66,14 @@ def nb_nll(
     Example:
         >>> counts, mu = torch.tensor([[0, 5], [2, 3]]), torch.full((2, 2), 4.0)
         >>> nb_nll(counts, mu, torch.zeros(1, 2))
-        tensor([4.3345, 4.3345], dtype=torch.float64)
+        tensor([4.3346, 4.3346], dtype=torch.float64)
     """
     frozen = constants is not None
     if frozen and (compiled or _wants_grad(log_r)):
         raise ValueError(
             "constants hold for one fixed log_r and the eager kernel; got "
-            f"log_r.requires_grad={log_r.requires_grad}, compiled={compiled}. Detach log_r, or leave constants out."
+            f"log_r.requires_grad={log_r.requires_grad}, compiled={compiled}. "
+            "Detach log_r, or leave constants out."
         )
     like, slope, double = mu.new_empty(()), _wants_grad(log_r), mu.dtype == torch.float64
     columns = _columns(mask)
@@ -106,7 +108,7 @@ def poisson_nll(
         block: Elements per pass; by default what suits the device.
 
     Returns:
-        Minus the sum of ln f, in nats. Once differentiable in `mu`.
+        Minus the sum of ln f, in nats. Differentiable once in `mu`.
 
     Example:
         >>> poisson_nll(torch.tensor([[0, 5]]), torch.full((1, 2), 4.0))
@@ -132,12 +134,13 @@ def nb_constants(
         mask: Which genes were measured.
 
     Returns:
-        Sums of ln k! + ln Gamma(r) + k ln r - ln Gamma(k + r) per sample, in nats, for ``nb_nll(constants=...)``.
+        Sums of ln k! + ln Gamma(r) + k ln r - ln Gamma(k + r) per sample, in nats, for
+        ``nb_nll(constants=...)``.
 
     Example:
         >>> counts, mu, log_r = torch.tensor([[0, 5]]), torch.full((1, 2), 4.0), torch.zeros(1, 2)
         >>> nb_nll(counts, mu, log_r, constants=nb_constants(counts, log_r))
-        tensor([4.3345], dtype=torch.float64)
+        tensor([4.3346], dtype=torch.float64)
     """
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
@@ -207,22 +210,12 @@ class _GeneSums:
             target.index_copy_(1, self.columns, values.to(target.dtype))
 
 
-class _Context(Protocol):
-    """What autograd hands to ``forward`` and ``backward``, and what they keep on it."""
-
-    saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor]
-    sums: _GeneSums
-
-    def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for ``backward``."""
-
-
 class _NegativeSum(torch.autograd.Function):
     """Gradients are computed with the value, because they share its logs; ``backward`` scales them."""
 
     @staticmethod
     def forward(
-        ctx: _Context,
+        ctx: BackwardCFunction,
         mu: Tensor,
         log_r: Tensor | None,
         sums: _GeneSums,
@@ -230,22 +223,26 @@ class _NegativeSum(torch.autograd.Function):
         wanted: tuple[bool, bool],
     ) -> Tensor:
         total, grad_mu, grad_r = sums.run(mu, log_r if wanted[1] else None, grad_mu=wanted[0])
-        ctx.sums = sums
+        ctx.sums = sums  # type: ignore[attr-defined]
         again = grad_r is not None and len(grad_r) == 1 < len(mu)
-        ctx.save_for_backward(mu if again else None, log_r if again else None, grad_mu, grad_r)
+        kept = (mu, log_r) if again else (None, None)
+        ctx.save_for_backward(*kept, grad_mu, grad_r)  # type: ignore[arg-type]
         return -total if constants is None else constants - total
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: _Context, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        mu, log_r, grad_mu, grad_r = ctx.saved_tensors
+    def backward(
+        ctx: BackwardCFunction, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        refuse_second_order()
+        mu, log_r, grad_mu, grad_r = ctx.saved_tensors  # type: ignore[misc]
         same = grad.stride(0) == 0 or bool((grad == grad[:1]).all())
         factor = grad[:1] if same else grad
         to_mu = _scaled(grad_mu, factor)
         if same or mu is None:
             return to_mu, _scaled(grad_r, factor), None, None, None
         # Rows weigh differently, which the sum over rows in the forward pass could not know.
-        return to_mu, ctx.sums.run(mu, log_r, grad_mu=False, weights=grad)[2], None, None, None
+        sums: _GeneSums = ctx.sums  # type: ignore[attr-defined]
+        return to_mu, sums.run(mu, log_r, grad_mu=False, weights=grad)[2], None, None, None
 
 
 def _scaled(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
@@ -257,7 +254,8 @@ def _scaled(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
 
 def _nll(sums: _GeneSums, mu: Tensor, log_r: Tensor | None, constants: Tensor | None) -> Tensor:
     wanted = (_wants_grad(mu), log_r is not None and _wants_grad(log_r))
-    return _NegativeSum.apply(mu, log_r, sums, constants, wanted)  # type: ignore[no-untyped-call,no-any-return]
+    total: Tensor = _NegativeSum.apply(mu, log_r, sums, constants, wanted)  # type: ignore[no-untyped-call]
+    return total
 
 
 def _wants_grad(tensor: Tensor) -> bool:

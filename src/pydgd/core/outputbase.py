@@ -98,7 +98,8 @@ class OutputModule(nn.Module, ABC):
         """Natural log of r for what `forward` returned, ``(1, G)`` or ``(N, G)``; None without r."""
 
     @abstractmethod
-    def _initialise_log_r(self, r: Tensor) -> None: ...
+    def initialise_log_r(self, r: Tensor) -> None:
+        """Start from this r of every gene, > 0, shape ``(G,)``; a Poisson layer ignores it."""
 
     @staticmethod
     def rescale(
@@ -200,7 +201,7 @@ class OutputModule(nn.Module, ABC):
         noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype, device=device)
         weight.copy_(noise * (weight_scale / self._input_dim**0.5))
         self.layer_means.bias.copy_(OUTPUT_ACTIVATIONS[self._activation].inverse(profile))
-        self._initialise_log_r(r)
+        self.initialise_log_r(r)
 
     def _means(self, x: Tensor) -> Tensor:
         if x.dim() == 0 or x.shape[-1] != self._input_dim:

@@ -142,7 +142,8 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
             )
         return self._log_r.squeeze(0)
 
-    def _initialise_log_r(self, r: Tensor) -> None:
+    def initialise_log_r(self, r: Tensor) -> None:
+        """Set ln r of every gene."""
         self._log_r.copy_(self._per_gene("r", r, positive=True).log())
 
 
@@ -296,7 +297,8 @@ class OutputModuleNBFullDispersion(OutputModule):
         require_same_shape("pred_log_r_values", pred_log_r_values, "pred_means", pred_means)
         require_finite("pred_log_r_values", pred_log_r_values)
 
-    def _initialise_log_r(self, r: Tensor) -> None:
+    def initialise_log_r(self, r: Tensor) -> None:
+        """Predict this r in every sample: it becomes the layer's bias, its weights 0."""
         log_r = self._per_gene("r", r, positive=True).log()
         if self._log_r_activation == "same":
             log_r = OUTPUT_ACTIVATIONS[self.activation].inverse(log_r)
@@ -359,7 +361,7 @@ class OutputModulePoisson(MeansOnlyModule):
     def _log_r_for(self, pred_means: Tensor) -> None:
         """Any shape will do."""
 
-    def _initialise_log_r(self, r: Tensor) -> None:
+    def initialise_log_r(self, r: Tensor) -> None:
         """Nothing to set: Poisson counts have no r."""
 
 

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 r"""What Stirling's formula leaves over, for ln Gamma and its two derivatives.
 
-The negative binomial needs differences of ln Gamma at arguments up to 1e30, where the values themselves cancel: at
-r = 1e8 three ``torch.lgamma`` in float32 are 185 nats off. So their leading terms are cancelled on paper, and what
-is left are three small, positive, decreasing functions:
+The negative binomial needs differences of ln Gamma at arguments up to 1e30, where the values themselves
+cancel: at r = 1e8 three ``torch.lgamma`` in float32 are 185 nats off. So their leading terms are cancelled on
+paper, and what is left are three small, positive, decreasing functions:
 
 * ``delta(x) = ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2``
 * ``eta(x)   = x (ln x - psi(x)) - 1/2``
 * ``zeta(x)  = -x eta'(x)``
 
-Each is ``R(1/x^2) / x`` with R the transform of a positive measure (Binet's integrals). Ratios of polynomials with
-positive coefficients therefore approximate R fast on all of x >= 1, and nothing cancels in them. Below 1, one step
-of the recurrence leads to x + 1. A ratio costs 3.5 ns per float64 element, torch's lgamma 11 and digamma 17.
+Each is ``R(1/x^2) / x`` with R the transform of a positive measure (Binet's integrals). Ratios of polynomials
+with positive coefficients therefore approximate R fast on all of x >= 1, and nothing cancels in them. Below
+1, one step of the recurrence leads to x + 1. A ratio costs 3.5 ns per float64 element, torch's lgamma 11 and
+digamma 17.
 
 Source:
     Whittaker & Watson (1927), A Course of Modern Analysis, sections 12.3 to 12.33.
@@ -25,9 +26,10 @@ from torch import Tensor
 
 Ratio = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
-# Long: R as a ratio of polynomials in 1/x^2, which interpolates it (with 60 digits) at the squares of Chebyshev
-# nodes of [0, 1]; largest absolute errors over x >= 1: delta 1.6e-16, eta 1.3e-15, zeta 8.7e-15.
-# Short: R as a minimax polynomial in 1/x, without denominator; largest errors: delta 1.7e-7, eta 3.2e-7.
+# Long: R as a ratio of polynomials in 1/x^2, which interpolates it (with 60 digits) at the squares of
+#     Chebyshev nodes of [0, 1]; largest absolute errors over x >= 1: delta 1.6e-16, eta 1.3e-15, zeta
+#     8.7e-15. Short: R as a minimax polynomial in 1/x, without denominator; largest errors: delta 1.7e-7, eta
+#     3.2e-7.
 _SHORT_DELTA = (
     (0.08333339916720506, 3.2919467863528696e-05, -0.003044674897038465, 0.0007399882132299857),
     (),
@@ -167,8 +169,9 @@ def stirling_remainders(
         chosen: Coefficients from `tables`; by default the long ones.
 
     Returns:
-        ``delta`` = ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2 and ``eta`` = x (ln x - psi(x)) - 1/2, in float64
-        within 4e-16 and 2e-15 for x >= 1. Towards 0, delta grows like -ln(2 pi x)/2 and eta approaches 1/2.
+        ``delta`` = ln Gamma(x) - (x - 1/2) ln x + x - ln(2 pi)/2 and ``eta`` = x (ln x - psi(x)) - 1/2, in
+        float64 within 4e-16 and 2e-15 for x >= 1. Towards 0, delta grows like -ln(2 pi x)/2 and eta
+        approaches 1/2.
 
     Example:
         >>> stirling_remainders(torch.tensor([0.5, 1.0, 1e6], dtype=torch.float64))

@@ -95,7 +95,7 @@ class FrozenObjective:
         means, log_r = module.means_of(outputs), module.log_r_of(outputs)
         mu = means * self.scaling_factors.to(means.dtype).unsqueeze(-1)
         # r / (r + mu), which is 1 for Poisson, from logs because exp(log r) over- or underflows.
-        share = torch.ones_like(mu) if log_r is None else torch.sigmoid(log_r - mu.log())
+        share = torch.ones_like(mu) if log_r is None else 1 / (1 + torch.exp(mu.log() - log_r))
         slope = OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
         if self._mask is not None:
             slope = slope * self._mask
@@ -111,8 +111,15 @@ class FrozenObjective:
         return NewtonSystem(gradient, curvature)
 
     def _decode(self, z: Tensor) -> Outputs:
-        outputs: Outputs = self.model.decoder(z.to(self.counts.dtype))
-        return outputs
+        """Every sample by itself, so that its place in the block does not matter.
+
+        Torch computes the last elements of an array by another routine than the rest (elu, sigmoid, softplus),
+        which differs by 1e-7. Matrix products, logarithms and sums do not depend on the place.
+        """
+        rows = [self.model.decoder(row) for row in torch.split(z.to(self.counts.dtype), 1)]
+        if isinstance(rows[0], tuple):
+            return torch.cat([means for means, _ in rows]), torch.cat([log_r for _, log_r in rows])
+        return torch.cat(rows)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         return self.model.prior.log_prob(z) - self.nll_of(self._decode(z))

@@ -85,7 +85,7 @@ def find_representations(
     measured = torch.ones(counts.shape[1], dtype=torch.bool) if measured is None else measured
     found = []
     with frozen(model):
-        for rows in torch.arange(len(counts)).split(BLOCK):
+        for rows in torch.split(torch.arange(len(counts)), BLOCK):
             padded = torch.cat([rows, rows[-1:].expand(BLOCK - len(rows))])
             objective = FrozenObjective(model, counts[padded], scaling_factors[padded], measured)
             block = _search_block(objective, options)

@@ -88,7 +88,7 @@ def start_decoder(
     log_slopes = _regress(decoder.trunk(z), torch.log((counts + HALF_READ) / scale))
     _set_head(decoder, z, profile, log_slopes)
     means = module.means_of(decoder(z)) * scale
-    module._initialise_log_r(moment_r(counts, means))
+    module.initialise_log_r(moment_r(counts, means))
 
 
 def moment_r(counts: Float[Tensor, "n genes"], mu: Float[Tensor, "n genes"]) -> Float[Tensor, " genes"]:

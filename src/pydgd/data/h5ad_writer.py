@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""AnnData to h5ad, so that a full disk is an error and not a crash."""
+
+import io
+from os import PathLike
+
+import h5py
+from anndata import AnnData
+from anndata.io import write_elem
+
+from pydgd.files import atomic_write
+
+
+def write_h5ad(adata: AnnData, path: str | PathLike[str], *, compression: str | None = None) -> None:
+    """Write an h5ad file; whatever stood at `path` is replaced once the new file is complete.
+
+    Args:
+        adata: What to write; its columns of text become categorical, as `AnnData.write_h5ad` makes them.
+        path: Where the file shall be.
+        compression: ``"gzip"``, or None for speed.
+
+    Raises:
+        OutputError: If the file cannot be written, for instance because the disk is full.
+
+    Example:
+        >>> import tempfile, anndata, numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_h5ad(AnnData(np.ones((2, 3))), f"{folder}/counts.h5ad")
+        ...     anndata.read_h5ad(f"{folder}/counts.h5ad").shape
+        (2, 3)
+    """
+    adata.strings_to_categoricals()
+    with atomic_write(path) as temporary, _FaultTolerantFile(temporary, "w+") as stream:
+        try:
+            with h5py.File(stream, "w") as file:
+                options = {"compression": compression} if compression else {}
+                write_elem(file, "/", adata, dataset_kwargs=options)
+        finally:
+            # Whatever HDF5 made of bytes that were lost, the disk's own error comes first.
+            stream.raise_error()
+
+
+class _FaultTolerantFile(io.FileIO):
+    """A file that keeps its first error for later and goes on as if all were well.
+
+    HDF5 cannot close a file whose writes fail: it tries again when the process ends, and crashes
+    (segmentation fault, HDF5 1.14). So it never hears of the failure.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: object, /) -> int:
+        """Write all of `data`, or note why not."""
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # h5py passes buffers
+        written = 0
+        while written < len(view) and self.error is None:
+            try:
+                written += super().write(view[written:])
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Change the size, or note why not."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def raise_error(self) -> None:
+        """Raise the first error, if there was one."""
+        if self.error is not None:
+            raise self.error

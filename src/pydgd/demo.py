@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The whole job on simulated samples: train, find closest normals, test, and compare with the truth."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pydgd.data import Simulation, simulate_cohort
+from pydgd.data.h5ad_writer import write_h5ad
+from pydgd.dgd import DGD
+from pydgd.differential import differential_expression
+from pydgd.errors import OutputError
+from pydgd.files import atomic_write, check_writable
+from pydgd.inference import ClosestNormal
+from pydgd.plotting import latent_map, volcano
+
+PADJ = 0.05
+N_NEIGHBOURS = 10
+N_TOP = 10
+FILES = {
+    "normals.h5ad": "counts of the healthy samples",
+    "cases.h5ad": "counts of the cases",
+    "normals.dgd": "the model trained on the healthy samples",
+    "de.csv": "every gene of every case against its closest normal",
+    "truth.csv": "the genes that were changed",
+    "volcano.png": "volcano plot of the case above",
+    "latent_map.png": "healthy samples by tissue, and the changed cases",
+}
+_STEPS = ("simulating", "training", "finding closest normals", "testing genes", "drawing")
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Calls at padj < 0.05 against the planted changes.
+
+    Attributes:
+        recall: Share of the changed genes that were called.
+        false_discovery_proportion: Share of the calls in changed cases that are of genes that did not change.
+        calls_per_unchanged_case: Mean number of calls in cases without changes; each is false.
+        n_changed_genes: Changed genes, over all cases.
+        n_called: Calls in changed cases.
+    """
+
+    recall: float
+    false_discovery_proportion: float
+    calls_per_unchanged_case: float
+    n_changed_genes: int
+    n_called: int
+
+    def __str__(self) -> str:
+        verdict = "About as many false calls as were asked for."
+        if self.false_discovery_proportion > 1.5 * PADJ:
+            verdict = (
+                f"More false calls than the {PADJ:.0%} asked for: the closest normal and its scale bend\n"
+                "  towards the changes, so that other genes seem changed. Trust the genes' order more."
+            )
+        wrong = f"{self.false_discovery_proportion:.1%}"
+        facts = (
+            ("recall", f"{self.recall:.1%}", f"of {self.n_changed_genes:,} changed genes were found"),
+            ("false discovery proportion", wrong, f"of {self.n_called:,} calls in changed cases are wrong"),
+            ("cases without changes", f"{self.calls_per_unchanged_case:.1f}", "calls per sample, all wrong"),
+        )
+        lines = "\n".join(f"  {name:<28}{value:>6}  {meaning}" for name, value, meaning in facts)
+        return f"All cases against the truth, at padj < {PADJ}\n{lines}\n  {verdict}"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One sample's closest normal and the genes that differ from it.
+
+    Attributes:
+        sample: Its name.
+        tissue: Where it is from.
+        neighbours: Tissues of the training samples nearest to it, with their numbers, most frequent first.
+        top_genes: Its surest changes: gene, observed, baseMean, log2FoldChange, padj, and the planted change.
+        n_differing: How many of its genes differ.
+    """
+
+    sample: str
+    tissue: str
+    neighbours: dict[str, int]
+    top_genes: pd.DataFrame
+    n_differing: int
+
+    def __str__(self) -> str:
+        nearest = ", ".join(f"{count} {tissue}" for tissue, count in self.neighbours.items())
+        lines = "\n  ".join(_gene_lines(self.top_genes))
+        return (
+            f"One case: {self.sample}, from {self.tissue}\n"
+            f"  The {N_NEIGHBOURS} healthy samples nearest to its closest normal: {nearest}.\n"
+            f"  {self.n_differing:,} genes differ from the closest normal at padj < {PADJ}. The surest:\n\n"
+            f"  {lines}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """What a demo found, and how right it was.
+
+    Attributes:
+        directory: Where the files are.
+        case: One case in detail.
+        accuracy: All cases against the truth.
+        seconds: How long it took.
+    """
+
+    directory: Path
+    case: Case
+    accuracy: Accuracy
+    seconds: float
+
+    def summary(self) -> str:
+        """All of it, for reading."""
+        files = "\n".join(f"  {self.directory / name!s:<30}  {what}" for name, what in FILES.items())
+        return f"{self.case}\n\n{self.accuracy}\n\nAll in {self.seconds:.0f} s. The files:\n{files}"
+
+
+def run_demo(
+    directory: str | PathLike[str] = "pydgd-demo", *, seed: int = 0, progress: Report | None = None
+) -> DemoResult:
+    """Simulate a healthy cohort and cases, train, find, test, compare with the truth, and write all of it.
+
+    Args:
+        directory: Folder to write into; made if it is missing. Files of an earlier demo are replaced.
+        seed: Decides every random choice.
+        progress: Called with steps done, steps in all, and what is being done.
+
+    Returns:
+        What was found, and where the files are.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
+    """
+    start = time.monotonic()
+    folder = make_folder(directory)
+    report = progress or (lambda *_: None)
+
+    def step(number: int) -> None:
+        report(number, len(_STEPS), _STEPS[number])
+
+    step(0)
+    cohort = simulate_cohort(seed=seed)
+    _write_cohort(cohort, folder)
+    step(1)
+    model = DGD.fit(cohort.normals, seed=seed)
+    model.save(folder / "normals.dgd")
+    step(2)
+    normal = model.closest_normal(cohort.cases)
+    step(3)
+    table = differential_expression(cohort.cases, normal)
+    _write_csv(table, folder / "de.csv")
+    sample = str(cohort.cases.obs_names[cohort.cases.obs["kind"] == "changed"][0])
+    step(4)
+    _draw(model, normal, cohort.cases, table, folder, sample)
+    report(len(_STEPS), len(_STEPS), "done")
+    return DemoResult(
+        directory=folder,
+        case=_case(model, normal, cohort, table, sample),
+        accuracy=_accuracy(table, cohort),
+        seconds=time.monotonic() - start,
+    )
+
+
+def make_folder(directory: str | PathLike[str]) -> Path:
+    """The folder to write into, made if it is missing.
+
+    Args:
+        directory: Its path.
+
+    Returns:
+        The same as a path.
+
+    Raises:
+        OutputError: If it is a file, cannot be made, or cannot be written to.
+    """
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "there is a file of that name" if folder.exists() else error.strerror
+        raise OutputError(f"cannot make the folder {folder}: {reason}; give another one with -o") from error
+    check_writable(folder / "a file")
+    return folder
+
+
+def _write_cohort(cohort: Simulation, folder: Path) -> None:
+    for name, adata in (("normals.h5ad", cohort.normals), ("cases.h5ad", cohort.cases)):
+        write_h5ad(adata, folder / name, compression="gzip")
+    _write_csv(cohort.truth, folder / "truth.csv")
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _accuracy(table: pd.DataFrame, cohort: Simulation) -> Accuracy:
+    called = table.loc[table["padj"] < PADJ, ["sample", "gene"]].astype(str)
+    changed = cohort.cases.obs["kind"] == "changed"
+    n_called = int(called["sample"].isin(cohort.cases.obs_names[changed]).sum())
+    n_right = len(called.merge(cohort.truth, on=["sample", "gene"]))
+    return Accuracy(
+        recall=n_right / len(cohort.truth),
+        false_discovery_proportion=1 - n_right / max(n_called, 1),
+        calls_per_unchanged_case=(len(called) - n_called) / int((~changed).sum()),
+        n_changed_genes=len(cohort.truth),
+        n_called=n_called,
+    )
+
+
+def _case(model: DGD, normal: ClosestNormal, cohort: Simulation, table: pd.DataFrame, sample: str) -> Case:
+    own = table[table["sample"] == sample]
+    return Case(
+        sample=sample,
+        tissue=str(cohort.cases.obs.loc[sample, "tissue"]),
+        neighbours=_neighbours(model, normal, sample),
+        top_genes=_top_genes(own, cohort.truth[cohort.truth["sample"] == sample]),
+        n_differing=int((own["padj"] < PADJ).sum()),
+    )
+
+
+def _neighbours(model: DGD, normal: ClosestNormal, sample: str) -> dict[str, int]:
+    """Tissues of the training samples nearest in latent space, the most frequent first."""
+    z = normal.representations[normal.sample_names.index(sample)]
+    distance = np.linalg.norm(model.representations.to_numpy() - z, axis=1)
+    assert model.labels is not None  # simulated samples have a tissue
+    nearest = model.labels.iloc[np.argsort(distance)[:N_NEIGHBOURS]]
+    return {str(tissue): int(count) for tissue, count in nearest.value_counts().items()}
+
+
+def _top_genes(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    top = table.nsmallest(N_TOP, "log_pvalue")
+    columns = ["gene", "observed", "baseMean", "log2FoldChange", "padj"]
+    planted = truth.set_index("gene")["log2_fold_change"].reindex(top["gene"].astype(str))
+    return top[columns].assign(planted=planted.to_numpy()).reset_index(drop=True)
+
+
+def _gene_lines(genes: pd.DataFrame) -> list[str]:
+    head = f"{'gene':<18}{'reads':>9}{'expected':>10}{'log2 change':>13}{'padj':>10}   planted"
+    planted = genes["planted"].map("{:+.2f}".format).where(genes["planted"].notna(), "none")
+    numbers = genes[["observed", "baseMean", "log2FoldChange", "padj"]].to_numpy(dtype=float).tolist()
+    return [head] + [
+        f"{gene:<18}{reads:>9,.0f}{expected:>10,.0f}{change:>+13.2f}{padj:>10.1e}   {truth}"
+        for gene, (reads, expected, change, padj), truth in zip(genes["gene"], numbers, planted, strict=True)
+    ]
+
+
+def _draw(
+    model: DGD, normal: ClosestNormal, cases: AnnData, table: pd.DataFrame, folder: Path, sample: str
+) -> None:
+    queries = pd.DataFrame(normal.representations, index=pd.Index(normal.sample_names))
+    shown = cases.obs["kind"] == "changed"
+    _picture(folder / "volcano.png", lambda ax: volcano(table, sample=sample, ax=ax))
+    _picture(
+        folder / "latent_map.png",
+        lambda ax: latent_map(
+            model.representations,
+            labels=model.labels,
+            queries=queries[shown.to_numpy()],
+            query_labels=cases.obs.loc[shown, "tissue"].astype(str).tolist(),
+            ax=ax,
+        ),
+    )
+
+
+def _picture(path: Path, draw: Callable[[Axes], Axes]) -> None:
+    # A Figure of its own: no window, no state of pyplot.
+    figure = Figure(figsize=(7.5, 5.5), layout="constrained")
+    draw(figure.subplots())
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
