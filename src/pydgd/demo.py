@@ -97,7 +97,7 @@ class Case:
         lines = "\n  ".join(_gene_lines(self.top_genes))
         return (
             f"One case: {self.sample}, from {self.tissue}\n"
-            f"  The {N_NEIGHBOURS} healthy samples nearest to its closest normal: {nearest}.\n"
+            f"  Nearest to its closest normal are {N_NEIGHBOURS} healthy samples: {nearest}.\n"
             f"  {self.n_differing:,} genes differ from the closest normal at padj < {PADJ}. The surest:\n\n"
             f"  {lines}"
         )

@@ -2,7 +2,7 @@
 """Models of known parameters, counts drawn from them, and the objective written once more in float64."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,8 @@ class Problem:
             values.detach().double().numpy() for values in (prior.weights, prior.means, prior.covariances())
         )
 
+        normals = [stats.multivariate_normal(m, c) for m, c in zip(means, covariances, strict=True)]
+
         @torch.no_grad()
         def value(z: np.ndarray) -> float:
             module, hidden = decoder.output_module, decoder.trunk(torch.tensor(z)[None])
@@ -56,10 +58,8 @@ class Problem:
                 log_r = module.log_r if module.name == "nb_feature_dispersion" else module.layer_log_r(hidden)
                 r = log_r[0].exp().numpy()[measured]
                 masses = stats.nbinom.logpmf(k, r, r / (r + mu))
-            densities = [
-                stats.multivariate_normal.logpdf(z, m, c) for m, c in zip(means, covariances, strict=True)
-            ]
-            return float(-masses.sum() - logsumexp(np.array(densities) + np.log(weights)))
+            densities = np.array([normal.logpdf(z) for normal in normals])
+            return float(-masses.sum() - logsumexp(densities + np.log(weights)))
 
         return value
 
@@ -125,12 +125,3 @@ def make_problem(
 def problem() -> Callable[..., Problem]:
     """The maker of problems."""
     return make_problem
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Number of threads that torch may use."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)

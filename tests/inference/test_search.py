@@ -30,20 +30,19 @@ def search(
 
 
 def optimum(f: Callable[[np.ndarray], float], start: np.ndarray) -> float:
-    """Value at the bottom that SciPy reaches from here."""
-    found = minimize(f, start, method="BFGS", options={"gtol": 1e-4})
-    return float(minimize(f, found.x, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-7}).fun)
+    """Value at the bottom that SciPy reaches from here; begun anew once, lest a line search gave up."""
+    return float(minimize(f, minimize(f, start).x).fun)
 
 
 @pytest.mark.parametrize("prior", ["em", "gradient"])
 @kinds
 def test_refine_reaches_the_optimum(problem, name: str, widths: tuple[int, ...], prior: str) -> None:
     """Within 1e-2 nats of SciPy's float64 minimiser from the same start, by SciPy's own objective."""
-    made = problem(name, widths=widths, prior=prior, n_samples=3)
+    made = problem(name, widths=widths, prior=prior, n_samples=2)
     start = made.z + 0.3
     end = refine(made.objective(), start, max_iter=60, tolerance=1e-3)
     assert (end.decrement < 1e-2).all()
-    for sample in range(3):
+    for sample in range(2):
         f = made.reference(sample)
         assert f(end.z[sample].numpy()) <= optimum(f, start[sample].numpy()) + 1e-2
 
@@ -53,10 +52,10 @@ def test_search_finds_an_optimum_at_least_as_good_as_from_the_truth(
     problem, name: str, widths: tuple[int, ...]
 ) -> None:
     """From component means alone it is no worse than a minimiser that starts where the counts were made."""
-    made = problem(name, widths=widths, n_samples=4)
+    made = problem(name, widths=widths, n_samples=2)
     found = search(made)
     assert (found.decrement < 1e-2).all()
-    for sample in range(4):
+    for sample in range(2):
         assert found.value[sample] <= optimum(made.reference(sample), made.z[sample].numpy()) + 2e-2
 
 
@@ -73,20 +72,20 @@ def test_results_are_those_of_the_reported_positions(problem, name: str, widths:
     assert (found.evaluations > 0).all()
 
 
-@pytest.mark.parametrize("n_genes", [1, 50, 3000, 9001])
+@pytest.mark.parametrize("n_genes", [50, 5003])
 @kinds
 def test_answer_is_the_same_to_the_bit_in_any_company(
     problem, name: str, widths: tuple[int, ...], n_genes: int
 ) -> None:
     """Alone, in another order, among other samples, at another place of the block."""
-    made = problem(name, widths=widths, n_genes=n_genes, n_samples=2 * BLOCK + 3)
-    options = SearchOptions(max_iter=15)
+    made = problem(name, widths=widths, n_genes=n_genes, n_samples=BLOCK + 3)
+    options = SearchOptions(n_starts=2, scout_iter=2, max_iter=3)
     together = search(made, options=options)
     order = torch.randperm(len(together.z), generator=torch.Generator().manual_seed(1)).tolist()
     shuffled = search(made, order, options=options)
     for field, mixed in zip(together, shuffled, strict=True):
         assert torch.equal(field[order], mixed)
-    for sample in (0, 5, 2 * BLOCK + 2):
+    for sample in (5, BLOCK + 2):
         alone = search(made, [sample], options=options)
         for field, single in zip(together, alone, strict=True):
             assert torch.equal(field[sample], single[0])
@@ -110,13 +109,10 @@ def test_answer_does_not_depend_on_what_the_neighbours_are(
         assert field.isfinite().all()
 
 
-@pytest.mark.parametrize("share_measured", [0.7, 0.05])
 @kinds
-def test_masked_genes_are_as_if_the_model_never_had_them(
-    problem, name: str, widths: tuple[int, ...], share_measured: float
-) -> None:
+def test_masked_genes_are_as_if_the_model_never_had_them(problem, name: str, widths: tuple[int, ...]) -> None:
     """Same optimum as with a decoder from which their rows were cut; their counts may be anything."""
-    made = problem(name, widths=widths, share_measured=share_measured)
+    made = problem(name, widths=widths, share_measured=0.3, n_samples=3)
     cut = without_genes(made.model, made.measured)
     expected = find_representations(cut, made.counts[:, made.measured], made.scaling_factors)
     found = search(made)
@@ -184,7 +180,7 @@ def test_frozen_restores_flags(problem, prior: str, training: bool, fails: bool)
 
 @kinds
 def test_search_leaves_the_model_alone(problem, name: str, widths: tuple[int, ...]) -> None:
-    """No parameter, buffer, gradient or random state changes, dropout or not; a trained model needs no freezing."""
+    """No parameter, buffer, gradient or random state changes; a trained model need not be frozen first."""
     made = problem(name, widths=widths)
     made.model.requires_grad_().train()
     before, state = {k: v.clone() for k, v in made.model.state_dict().items()}, torch.get_rng_state()
@@ -204,12 +200,12 @@ def test_dropout_is_off_in_the_search(problem) -> None:
     assert torch.equal(search(made).z, search(made).z)
 
 
-@kinds
+@pytest.mark.parametrize(("name", "widths"), [KINDS[0], KINDS[-1]])
 def test_more_effort_is_not_worse(problem, name: str, widths: tuple[int, ...]) -> None:
     """More starts and evaluations find the same optimum or a better one."""
-    made = problem(name, widths=widths, n_components=5)
+    made = problem(name, widths=widths, n_components=5, n_samples=3)
     little = search(made, options=SearchOptions(n_starts=1, scout_iter=1, max_iter=3))
-    much = search(made, options=SearchOptions(n_starts=5, scout_iter=20, max_iter=200))
+    much = search(made, options=SearchOptions(n_starts=5, scout_iter=10, max_iter=100))
     usual = search(made)
     assert (usual.value <= little.value + 1e-3).all()
     assert (much.value <= usual.value + 1e-2).all()

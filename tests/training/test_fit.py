@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From counts to a trained model: every kind of it, hard counts, small cohorts, and the same result every time."""
+"""From counts to a trained model: every kind, hard counts, small cohorts, the same result every time."""
 
 import logging
 from collections.abc import Callable

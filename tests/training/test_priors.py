@@ -31,7 +31,7 @@ def start(z: Tensor, config: TrainingConfig, n_components: int = 3) -> LatentPri
 
 @pytest.mark.parametrize(("prior", "covariance_type"), ALL_TYPES)
 def test_start_is_as_likely_as_sklearns_fit(z: Tensor, prior: str, covariance_type: str) -> None:
-    """Well separated clusters: within 0.05 nats per sample of scikit-learn's mixture of the matching shape."""
+    """Separated clusters: within 0.05 nats per sample of scikit-learn's mixture of the matching shape."""
     mixture = start(z, training_config(prior=prior, covariance_type=covariance_type))
     shape = {"full": "full", "tied": "tied", "diagonal": "diag"}.get(covariance_type, "spherical")
     oracle = SklearnMixture(3, covariance_type=shape, reg_covar=REG_COVAR, n_init=5, random_state=0)

@@ -108,7 +108,7 @@ def _entries(record: ModelRecord) -> dict[str, str]:
     return {name: json.dumps(values[name], allow_nan=False) for name in _ENTRIES}
 
 
-def _finite_columns(history: pd.DataFrame) -> dict[str, list[float | None]]:
+def _finite_columns(history: pd.DataFrame) -> dict[str, list[int | float | None]]:
     """Columns of numbers; NaN and infinity, which JSON does not know, become None."""
     columns = history.to_dict(orient="list")
     return {

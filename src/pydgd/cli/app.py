@@ -33,10 +33,11 @@ for _name, _command, _options in (
     app.command(_name)(with_common_options(_command, _options))
 
 
-def _print_version(*, wanted: bool) -> None:
+def _print_version(*, wanted: bool) -> bool:
     if wanted:
         typer.echo(f"pydgd {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -40,17 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     _clean_up_when_terminated()
     try:
-        # Typer returns the code of an Exit, or what the command returned: nothing.
-        return app(args=arguments, prog_name="pydgd", standalone_mode=False) or OK
+        # The code of a typer.Exit, or what the command returned: nothing. Ctrl-C is an Exit or an Abort,
+        # by typer's version.
+        code = int(app(args=arguments, prog_name="pydgd", standalone_mode=False) or OK)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted; nothing was left half-written", INTERRUPTED)
+        code = INTERRUPTED
     except _UsageError as error:
         error.show()  # type: ignore[attr-defined]  # an exception of typer's, see above
         return BAD_INPUT
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exception(error)
-        return _say(*_message_and_code(error))
+        message, code = _message_and_code(error)
+        _say(f"error: {message}")
+    if code == INTERRUPTED:
+        _say("interrupted; no file was left half-written")
+    return code
 
 
 def _message_and_code(error: Exception) -> tuple[str, int]:
@@ -65,9 +70,8 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
     return f"unexpected {type(error).__name__}: {error}\n{advice}", BUG
 
 
-def _say(message: str, code: int) -> int:
-    typer.secho(f"pydgd: {message}" if code == INTERRUPTED else f"error: {message}", fg="red", err=True)
-    return code
+def _say(message: str) -> None:
+    typer.secho(message, fg="red", err=True)
 
 
 def _clean_up_when_terminated() -> None:

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from pydgd.cli import options as shared
-from pydgd.cli.counts import read
 from pydgd.cli.outputs import Announcement, check_output
-from pydgd.cli.search import find
 from pydgd.cli.terminal import Terminal
 
 
@@ -39,6 +37,8 @@ def closest_normal(
     start = time.monotonic()
     check_output(output, [".h5ad"], inputs=[model, counts])
     from pydgd import DGD
+    from pydgd.cli.counts import read
+    from pydgd.cli.search import find
     from pydgd.data.h5ad_writer import write_h5ad
 
     trained = DGD.load(model)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reading counts for a command, and saying what was read."""
+"""Reading counts for a command, and saying what was read. Heavy: commands import it when they run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from anndata import AnnData
 
 from pydgd.cli.terminal import Terminal
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from pydgd.data import read_counts, select_samples
 
 
 def read(
@@ -18,7 +17,7 @@ def read(
     orient: str,
     layer: str | None,
     round_counts: bool,
-) -> "AnnData":
+) -> AnnData:
     """Read counts and keep the samples that were asked for.
 
     Args:
@@ -32,8 +31,6 @@ def read(
     Raises:
         PyDGDError: As `pydgd.data.read_counts` and `pydgd.data.select_samples` do.
     """
-    from pydgd.data import read_counts, select_samples
-
     adata = read_counts(path, orient=orient, layer=layer, round_counts=round_counts)
     conditions = where or []
     if conditions:

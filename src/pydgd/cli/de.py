@@ -3,21 +3,14 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pydgd.cli import options as shared
-from pydgd.cli.counts import read
-from pydgd.cli.outputs import TABLES, Announcement, check_output, write_table
-from pydgd.cli.search import find
+from pydgd.cli.outputs import TABLES, Announcement, check_output
 from pydgd.cli.terminal import Terminal
 from pydgd.errors import ConfigError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_CALLED_BELOW = 0.05
 
 
 def de(
@@ -66,12 +59,15 @@ def de(
     settings = {"rule": rule, "adjust": adjust, "padj_below": padj_below}
     _check(settings)
     from pydgd import DGD, differential_expression
+    from pydgd.cli.counts import read
+    from pydgd.cli.search import find
+    from pydgd.cli.tables import called_genes, write_table
 
     trained = DGD.load(model)
     query = read(terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts)
     normal = find(terminal, trained, query, point=point, min_shared=min_shared)
     table = differential_expression(query, normal, **settings)
-    terminal.say(_summary(table, n_samples=query.n_obs))
+    terminal.say(called_genes(table, n_samples=query.n_obs))
     news = Announcement(output)
     write_table(table, output)
     news.say(terminal, f"{len(table):,} rows", since=start)
@@ -85,13 +81,3 @@ def _check(settings: dict[str, str | float | None]) -> None:
         Settings(**settings)  # type: ignore[arg-type]  # it checks them itself
     except ValueError as error:
         raise ConfigError(str(error)) from None
-
-
-def _summary(table: "pd.DataFrame", *, n_samples: int) -> str:
-    called = table[table["padj"] < _CALLED_BELOW].groupby("sample", observed=False).size()
-    if n_samples == 1:
-        return f"{called.iloc[0]:,} genes differ at padj < {_CALLED_BELOW}"
-    return (
-        f"genes that differ at padj < {_CALLED_BELOW}: median {called.median():,.0f} per sample, "
-        f"from {called.min():,} ({called.idxmin()}) to {called.max():,} ({called.idxmax()})"
-    )

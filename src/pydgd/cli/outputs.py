@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What commands write: checked before the work, written whole or not at all, and said at the end."""
 
-import gzip
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pydgd.cli.progress import duration
 from pydgd.cli.terminal import Terminal
 from pydgd.errors import ConfigError, OutputError
-from pydgd.files import atomic_write, check_writable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pydgd.files import check_writable
 
 TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
-# Rows turned into text at a time: a cohort's table has millions, with names as text about 100 bytes each.
-_ROWS_AT_A_TIME = 200_000
 
 
 def check_output(path: Path, suffixes: Iterable[str], *, inputs: Iterable[Path] = ()) -> str:
@@ -51,45 +44,6 @@ def check_output(path: Path, suffixes: Iterable[str], *, inputs: Iterable[Path] 
             raise OutputError(f"cannot write {path}: it is the input; give another file name")
     check_writable(path)
     return found
-
-
-def write_table(table: "pd.DataFrame", path: Path) -> None:
-    """Write a table as Parquet, CSV or TSV, the latter two also gzipped, by the ending of `path`.
-
-    Args:
-        table: Rows to write; the index is left out. Missing values are empty in text.
-        path: Ends in one of `TABLES`.
-
-    Raises:
-        OutputError: If it cannot be written.
-    """
-    name = path.name.lower()
-    with atomic_write(path) as temporary:
-        if name.endswith(".parquet"):
-            table.to_parquet(temporary, index=False)
-        elif name.endswith(".gz"):
-            # Neither the time nor the temporary name goes into the file: same table, same bytes.
-            with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream:
-                _write_text(table, stream, "," if ".csv" in name else "\t")
-        else:
-            with temporary.open("wb") as stream:
-                _write_text(table, stream, "," if name.endswith(".csv") else "\t")
-
-
-def _write_text(table: "pd.DataFrame", stream: Any, separator: str) -> None:  # noqa: ANN401  # any binary stream
-    # pyarrow writes 2.9 million rows in a tenth of pandas's time.
-    import pyarrow as pa
-    from pyarrow import csv
-
-    for first in range(0, max(len(table), 1), _ROWS_AT_A_TIME):
-        part = pa.Table.from_pandas(table.iloc[first : first + _ROWS_AT_A_TIME], preserve_index=False)
-        # Arrow has no text form of categories.
-        plain = {
-            name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-            for name, column in zip(part.column_names, part.columns, strict=True)
-        }
-        options = csv.WriteOptions(include_header=first == 0, delimiter=separator)
-        csv.write_csv(pa.table(plain), stream, options)
 
 
 class Announcement:

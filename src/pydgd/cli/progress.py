@@ -4,7 +4,7 @@
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,6 +13,7 @@ from rich.progress import Progress as RichProgress
 SECONDS_BETWEEN_LINES = 5.0
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What long work calls now and then."""
 
@@ -103,7 +104,7 @@ def duration(seconds: float) -> str:
         seconds: At least 0.
 
     Example:
-        >>> duration(0.31), duration(42.4), duration(90), duration(7500)
+        >>> duration(0.31), duration(42.4), duration(90.0), duration(7500.0)
         ('0.3 s', '42 s', '1 min 30 s', '2 h 5 min')
     """
     whole = round(seconds)

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The search for closest normals, as two commands run it."""
+"""The search for closest normals, as two commands run it. Heavy: commands import it when they run."""
 
 import time
-from typing import TYPE_CHECKING
+
+import pandas as pd
+from anndata import AnnData
 
 from pydgd.cli.progress import duration
 from pydgd.cli.terminal import Terminal
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
-
-    from pydgd import DGD, ClosestNormal
+from pydgd.dgd import DGD
+from pydgd.inference import ClosestNormal
 
 
-def find(
-    terminal: Terminal, model: "DGD", query: "AnnData", *, point: str, min_shared: float
-) -> "ClosestNormal":
+def find(terminal: Terminal, model: DGD, query: AnnData, *, point: str, min_shared: float) -> ClosestNormal:
     """Search with progress, and say how well it went.
 
     Args:
@@ -40,7 +36,7 @@ def find(
     return normal
 
 
-def _summary(fit: "pd.DataFrame", *, seconds: float) -> str:
+def _summary(fit: pd.DataFrame, *, seconds: float) -> str:
     return (
         f"closest normals of {len(fit):,} samples in {duration(seconds)}: median misfit "
         f"{fit['dgd_nll_per_gene'].median():.2f} nats per gene; they have "

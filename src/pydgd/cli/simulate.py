@@ -8,7 +8,7 @@ import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.common import Choice
-from pydgd.cli.outputs import Announcement, write_table
+from pydgd.cli.outputs import Announcement
 from pydgd.cli.terminal import Terminal
 
 SIMULATION_OPTIONS = {
@@ -42,6 +42,7 @@ def simulate(
     Writes normals.h5ad, cases.h5ad and truth.csv (sample, gene, log2_fold_change) into FOLDER and replaces
     files of these names.
     """
+    from pydgd.cli.tables import write_table
     from pydgd.data import simulate_cohort
     from pydgd.data.h5ad_writer import write_h5ad
     from pydgd.demo import make_folder

@@ -13,16 +13,20 @@ from pydgd.cli.progress import BarProgress, PlainProgress, Progress, SilentProgr
 
 
 class _ToConsole(logging.Handler):
-    """Log records above a progress bar rather than through it."""
+    """Log records above a progress bar rather than through it, a repeated warning once."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self.console = console
+        self._console, self._warned = console, set[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        _print(self.console, level + self.format(record))
+        text = self.format(record)
+        if record.levelno <= logging.INFO:
+            _print(self._console, text)
+        elif text not in self._warned:
+            self._warned.add(text)
+            _print(self._console, f"{record.levelname.lower()}: {text}")
 
 
 @dataclass(frozen=True)

@@ -100,16 +100,20 @@ def exact_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evalua
     return evaluate
 
 
-def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evaluate:
-    """Row sums of log-mass plus ln k!, from float32 mu."""
+def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool, each: bool = False) -> Evaluate:
+    """Log-mass from float32 mu: of each element, or its sums over rows with ln k! added."""
     chosen = tables(like.new_empty((), dtype=torch.float32), short=True)
     exact, scratch = exact_nb(dispersion, like, slope=slope), Scratch()
 
     def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
         if _has_tiny(mu):
-            return _row_sums(exact(counts, mu, rows, out), log_factorial_of(counts.double()))
+            found = exact(counts, mu, rows, out)
+            return found if each else _row_sums(found, log_factorial_of(counts.double()))
         scale, terms = dispersion.scale(rows, torch.float32), dispersion.terms(rows, torch.float32)
-        return nb_fast(counts, mu.float(), scale, terms, chosen, scratch, slope=slope, out=out)
+        found = nb_fast(counts, mu.float(), scale, terms, chosen, scratch, slope=slope, each=each, out=out)
+        if each:
+            found.value.sub_(log_factorial_of(counts.double(), short=True))
+        return found
 
     return evaluate
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Log-mass of single counts, differentiable: exact to 1e-12 in float64 and to the last digits in float32."""
+"""Log-mass of single counts, differentiable: exact to 1e-12 in float64 and to its last digits in float32."""
 
 import torch
 from jaxtyping import Float, Real
@@ -13,6 +13,7 @@ from pydgd.core.evaluation import (
     Evaluate,
     exact_nb,
     exact_poisson,
+    fast_nb,
     row_blocks,
 )
 from pydgd.core.kernels import deviance_part, log_factorial_of, scale_of
@@ -35,7 +36,8 @@ def log_factorial(counts: Real[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     result = torch.empty(counts.shape, dtype=torch.float64, device=counts.device)
     flat, target = counts.reshape(-1), result.view(-1)
     for part in row_blocks(len(flat), 1, BLOCK):
-        target[part] = log_factorial_of(flat[part].double())
+        counts64 = flat[part].double()
+        target[part] = torch.where(counts64 > 1, log_factorial_of(counts64), 0.0)
     return result
 
 
@@ -54,8 +56,9 @@ def nb_log_mass(
         log_r: Natural log of the inverse dispersion; the variance is m + m^2 / r.
 
     Returns:
-        ln f(k; m, r) in the dtype of `m`, within 1e-12 max(1, |ln f|) before it is rounded to that dtype.
-        Differentiable once in `m` and `log_r`; `nb_log_r_curvature` is the second derivative in `log_r`.
+        ln f(k; m, r) in the dtype of `m`: within 1e-12 max(1, |ln f|) in float64; within 2e-5 up to 100 nats and
+        to the last digits beyond in float32. Differentiable once in `m` and `log_r`; `nb_log_r_curvature` is
+        the second derivative in `log_r`.
 
     Source:
         Loader (2000), Fast and Accurate Computation of Binomial Probabilities.
@@ -126,7 +129,7 @@ def nb_log_r_curvature(
 
 
 def refuse_second_order() -> None:
-    """Called from ``backward``: the gradients here are numbers, so a graph of them would lack its derivatives.
+    """Called from ``backward``: the gradients are numbers here, so a graph of them would lack derivatives.
 
     Raises:
         NotImplementedError: If the backward pass records a graph.
@@ -149,7 +152,11 @@ class _NBLogMass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
-        evaluate = exact_nb(DispersionRows(log_r), m, slope=True)
+        dispersion = DispersionRows(log_r)
+        if m.dtype == torch.float64:
+            evaluate = exact_nb(dispersion, m, slope=True)
+        else:
+            evaluate = fast_nb(dispersion, m, slope=True, each=True)
         grad_r = torch.empty(m.shape, dtype=log_r.dtype, device=m.device)
         value, grad_m = _fill(evaluate, k, m, grad_r)
         ctx.save_for_backward(grad_m, grad_r, log_r)

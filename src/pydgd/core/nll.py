@@ -194,7 +194,7 @@ class _GeneSums:
         result = self.counts.new_empty(len(self.counts), dtype=torch.float64)
         for rows in row_blocks(len(self.counts), self.counts.shape[1], self.block):
             if log_factorial is None:
-                each = log_factorial_of(self._taken(self.counts, rows).double())
+                each = log_factorial_of(self._taken(self.counts, rows).double(), short=True)
             else:
                 each = self._taken(log_factorial, rows)
             result[rows] = each.sum(-1, dtype=torch.float64)

@@ -70,22 +70,22 @@ def closest_normal(
 
 @torch.no_grad()
 def _decode(model: JointModel, z: Tensor, s: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-    """Expected reads and r, sample by sample in one block size, so that company does not change a bit."""
+    """Expected reads and r, sample by sample, so that company does not change a bit."""
     module = model.decoder.output_module
-    means, dispersions = [], []
+    means, dispersions, shared = [], [], True
     for row, factor in zip(z, s, strict=True):
-        outputs = model.decoder(row.expand(8, -1))
+        # Twice the same row: r per gene then has one row, r per sample two.
+        outputs = model.decoder(row.expand(2, -1))
         means.append(module.means_of(outputs)[0] * factor)
         log_r = module.log_r_of(outputs)
         if log_r is not None:
+            shared = len(log_r) == 1
             dispersions.append(log_r[0])
     mu = torch.stack(means).numpy()
     if not dispersions:
         return mu, None
-    per_gene = module.log_r_of(model.decoder(z[:1].expand(2, -1)))
-    shared = per_gene is not None and len(per_gene) == 1
-    log_r = dispersions[0] if shared else torch.stack(dispersions)
-    return mu, log_r.double().clamp(-300.0, 300.0).exp().numpy()
+    chosen = dispersions[0] if shared else torch.stack(dispersions)
+    return mu, chosen.double().clamp(-300.0, 300.0).exp().numpy()
 
 
 def _fit_table(found: Representations, factors: np.ndarray, query: AlignedCounts) -> pd.DataFrame:

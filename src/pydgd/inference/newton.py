@@ -44,12 +44,12 @@ def newton(
     decrement, damping = torch.zeros_like(value), torch.zeros_like(value)
     evaluations = torch.ones(len(z), dtype=torch.int64)
     moved = running
-    for _ in range(max_iter):
+    for left in reversed(range(max_iter)):
         gradient, curvature = _renew(objective, z, moved, gradient, curvature)
         decrement = torch.where(moved, _decrement(gradient, curvature), decrement)
         # Where even the shortest step does not help, float32 has no better position.
         running = running & (decrement > tolerance) & (damping < MOST)
-        if not bool(running.any()):
+        if left == 0 or not bool(running.any()):
             break
         trial = torch.where(running.unsqueeze(-1), z + _step(gradient, curvature, damping), z)
         trial_value = objective.value(trial)

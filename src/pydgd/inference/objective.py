@@ -113,8 +113,8 @@ class FrozenObjective:
     def _decode(self, z: Tensor) -> Outputs:
         """Every sample by itself, so that its place in the block does not matter.
 
-        Torch computes the last elements of an array by another routine than the rest (elu, sigmoid, softplus),
-        which differs by 1e-7. Matrix products, logarithms and sums do not depend on the place.
+        Torch computes the last elements of an array by another routine than the rest (elu, sigmoid,
+        softplus); they differ by 1e-7. Matrix products, logarithms and sums do not depend on the place.
         """
         rows = [self.model.decoder(row) for row in torch.split(z.to(self.counts.dtype), 1)]
         if isinstance(rows[0], tuple):

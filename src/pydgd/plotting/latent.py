@@ -132,11 +132,11 @@ def _draw_queries(
     ax.scatter(
         stars[:, 0],
         stars[:, 1],
-        s=110,
+        s=110 if len(stars) <= _MAX_NAMES else 45,
         c=colours,
         marker="*",
         edgecolors="black",
-        linewidths=0.8,
+        linewidths=0.7,
         label="queries",
         zorder=3,
     )

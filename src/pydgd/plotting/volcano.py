@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How much each gene changed against how sure that is."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,7 @@ def volcano(
     # Room above the highest points for their names.
     ax.margins(y=0.1)
     ax.set_ylim(bottom=0.0)
-    ax.legend(loc="upper left", fontsize="small", framealpha=0.8)
+    ax.legend(loc=_emptier_corner(places), fontsize="small", framealpha=0.8)
     top = _surest(genes, calls, label_top)
     place_names(ax, places[top], genes["gene"].astype(str).to_numpy()[top].tolist(), others=places)
     return ax
@@ -79,10 +79,17 @@ def _thresholds(ax: Axes, genes: pd.DataFrame, *, padj: float, log2fc: float) ->
         ax.axhline(float(passing.max()) / -_LN10, **style)
 
 
+def _emptier_corner(places: NDArray[np.float64]) -> Literal["upper left", "upper right"]:
+    """The upper corner that the points rise less high in."""
+    left, right = (np.max(places[side, 1], initial=0.0) for side in (places[:, 0] < 0, places[:, 0] > 0))
+    return "upper left" if left <= right else "upper right"
+
+
 def _surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
     """Places of the coloured genes with the smallest p, half of them up where there are enough."""
     order = np.lexsort((-genes["log2FoldChange"].abs().to_numpy(), genes["log_pvalue"].to_numpy()))
     up, down = order[calls.up[order]], order[calls.down[order]]
     # A gene that is down can lose only what it had, so by p alone the names would all be on the right.
-    n_down = min(len(down), max(n_top // 2, n_top - len(up)), max(n_top, 0))
-    return np.concatenate([up[: max(n_top - n_down, 0)], down[:n_down]])
+    n_top = max(n_top, 0)
+    n_down = min(len(down), max(n_top // 2, n_top - len(up)))
+    return np.concatenate([up[: n_top - n_down], down[:n_down]])
