@@ -198,12 +198,12 @@ def test_unknown_column_is_named_with_those_there_are(cohort: Simulation, option
         DGD.fit(cohort.normals, **OPTIONS, **{option: "nope"})
 
 
-@pytest.mark.parametrize(("min_detected", "n_genes"), [(0.0, 3), (0.2, 2), (0.5, 1)])
+@pytest.mark.parametrize(("min_detected", "n_genes"), [(0.0, 4), (0.2, 3), (0.5, 2)])
 def test_rare_genes_are_not_modelled(cohort: Simulation, min_detected: float, n_genes: int) -> None:
     """A gene must have reads in more than the share of the samples."""
-    counts = np.ones((60, 4), dtype=np.int64)
+    counts = np.ones((60, 5), dtype=np.int64)
     counts[1:, 0], counts[21:, 1], counts[:, 3] = 0, 0, 0
-    adata = AnnData(counts, obs=cohort.normals.obs, var=pd.DataFrame(index=list("abcd")))
+    adata = AnnData(counts, obs=cohort.normals.obs, var=pd.DataFrame(index=list("abcde")))
     assert len(DGD.fit(adata, **OPTIONS, min_detected=min_detected).genes) == n_genes
 
 
@@ -211,7 +211,7 @@ def test_no_gene_left_is_an_error(cohort: Simulation) -> None:
     """The message says which share was asked for."""
     counts = np.eye(60, dtype=np.int64)
     adata = AnnData(counts, obs=cohort.normals.obs)
-    with pytest.raises(TrainingError, match="none of 60 genes has reads in more than 20% of the 60 samples"):
+    with pytest.raises(TrainingError, match="2 genes: 0 of 60 has reads in more than 20% of the 60 samples"):
         DGD.fit(adata, **OPTIONS)
 
 

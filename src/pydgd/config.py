@@ -39,12 +39,14 @@ class TrainingConfig(BaseModel):
         output_activation: ``softplus`` or ``sigmoid``.
         dropout: Share of hidden units silenced in training.
         scaling: Rule of the scaling factors, see `pydgd.data.scaling`.
-        min_detected: A gene is modelled if more than this share of the training samples has reads of it.
+        min_detected: A gene is modelled if more than this share of all samples, those held out included, has
+            reads of it.
         epochs: Passes over the training samples.
         batch_size: Samples per step.
         learning_rate: Peak of the schedule, in natural-log units of the means per step.
         schedule: ``one_cycle``, ``cosine`` or ``constant``.
-        validation: Share of the samples (whole groups) held out to watch the likelihood; 0 for none.
+        validation: Share of the samples (whole groups) held out to watch the likelihood; 0 for none. With
+            fewer than ten groups nothing is held out.
         group_key: Column of `obs` whose groups are not split by the validation; None: ``donor`` if present.
         label_key: Column of `obs` that describes training samples (``tissue``); None: ``tissue`` if present.
         validate_every: Epochs between two looks at the held-out samples.

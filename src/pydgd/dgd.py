@@ -70,7 +70,7 @@ class DGD:
             ConfigError: If an option is unknown or out of range.
             CountsError: If the counts are not counts.
             NamesError: If sample or gene names are missing or repeated.
-            TrainingError: If there are too few samples.
+            TrainingError: If there are too few samples, or fewer than two genes have reads.
         """
         config = training_config(**options)
         adata = as_counts(data)
@@ -81,6 +81,7 @@ class DGD:
         factors = scaling_factors(
             aligned.counts, rule=config.scaling, profile=profile, sample_names=aligned.sample_names
         )
+        labels = _labels(adata, config)
         train, held_out = split_groups(
             _groups(adata, config), share=config.validation, generator=np.random.default_rng(config.seed)
         )
@@ -94,7 +95,6 @@ class DGD:
             held_out=watched,
             progress=progress,
         )
-        labels = _labels(adata, config)
         record = ModelRecord(
             model=result.model.eval(),
             representations=result.representations,
@@ -224,10 +224,10 @@ def versions() -> dict[str, str]:
 
 def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
     seen = detected_genes(adata.X, min_share=config.min_detected)
-    if not seen.any():
+    if seen.sum() < 2:
         raise TrainingError(
-            f"none of {adata.n_vars:,} genes has reads in more than {config.min_detected:.0%} of the "
-            f"{adata.n_obs} samples; lower min_detected or check the counts"
+            f"training needs at least 2 genes: {seen.sum()} of {adata.n_vars:,} has reads in more than "
+            f"{config.min_detected:.0%} of the {adata.n_obs} samples; lower min_detected or check the counts"
         )
     _log.info(
         "modelling %d of %d genes, those seen in more than %.0f %% of the samples",

@@ -162,6 +162,19 @@ def test_changed_content_is_refused(saved: Path, change: dict) -> None:
 
 @pytest.mark.parametrize(
     "change",
+    [lambda x: x.reshape(3, 5), lambda x: x.view(torch.int32), lambda x: x.reshape(15), lambda x: x[None]],
+    ids=["transposed shape", "dtype", "flat", "one more dimension"],
+)
+def test_same_bytes_read_another_way_are_refused(saved: Path, change) -> None:
+    """The hash covers shapes and dtypes, not only bytes."""
+    z = parts(saved)[1]["representations"]
+    rewrite(saved, rehash=False, tensors={"representations": change(z).clone()})
+    with pytest.raises(ModelFileError, match="damaged: its content does not match its SHA-256"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    "change",
     [
         {"genes": json.dumps(["g"] * 5)},
         {"genes": "7"},

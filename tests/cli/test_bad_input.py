@@ -224,8 +224,9 @@ def test_info_of_a_bad_model_is_refused(pydgd, tmp_path) -> None:
     [
         (slice(0, 10), slice(None), ["--components", "20"], "20 mixture components"),
         (slice(0, 1), slice(None), [], "at least 2 samples"),
+        (slice(None), slice(0, 1), [], "at least 2 genes"),
     ],
-    ids=["fewer samples than components", "one sample"],
+    ids=["fewer samples than components", "one sample", "one gene"],
 )
 def test_too_little_to_train_on_is_refused(refused, cohort, tmp_path, rows, columns, options, word) -> None:
     """A model cannot learn from these, and the message says what it takes."""

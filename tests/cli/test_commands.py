@@ -95,7 +95,7 @@ def test_verbose_says_how_counts_were_read(pydgd, cohort, tmp_path) -> None:
     assert "read as samples x genes, because" in done.err
 
 
-@pytest.mark.parametrize("name", ["de.csv", "de.tsv", "de.csv.gz", "de.tsv.gz", "de.parquet"])
+@pytest.mark.parametrize("name", ["de.csv", "de.tsv", "de.csv.gz", "a.csv.tsv.gz", "de.parquet"])
 def test_the_ending_decides_the_format_of_the_table(pydgd, cohort, tmp_path, name) -> None:
     """Each format holds the table of the API, every digit of it."""
     assert pydgd("de", cohort / "normals.dgd", cohort / "cases.h5ad", "-o", tmp_path / name).code == 0

@@ -165,8 +165,9 @@ def test_error_in_progress_ends_training(counts: np.ndarray, fitted: Fitted) -> 
 
 
 def test_long_gradient_is_shortened(counts: np.ndarray, monkeypatch, fitted: Fitted) -> None:
-    """One step a million times too long does no more harm than one ten times too long."""
-    steady = fitted(counts, epochs=4, batch_size=20).history.train_nll
+    """A loss a million times too large at one step does not stop Adam for the rest of the run."""
+    steady = fitted(counts, epochs=10, batch_size=20).history.train_nll
     poison(monkeypatch, lambda call: (lambda value: value * 1e6) if call == 5 else None)
-    shaken = fitted(counts, epochs=4, batch_size=20).history.train_nll
+    shaken = fitted(counts, epochs=10, batch_size=20).history.train_nll
+    # Without the cut it ends 0.13 nats per count above.
     assert shaken.iloc[-1] == pytest.approx(steady.iloc[-1], abs=0.05)

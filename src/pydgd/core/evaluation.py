@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -27,16 +27,32 @@ from pydgd.core.kernels import (
 )
 from pydgd.core.stirling import Tables, tables
 
-BLOCK = 1 << 16  # elements: half as many cost 7 % more in dispatch, twice as many 4 % more in cache misses
-COMPILED_BLOCK = 1 << 18  # one fused pass has no temporaries, but each call costs 50 us
-WIDE_BLOCK = 1 << 22  # on an accelerator, where launches cost and caches are small
+# Elements per pass on a CPU: so many that dispatch, 1 us an operation, takes little of the time, and so few
+# that temporaries stay in a second-level cache of 2 MB. The optimum is flat: twice or half as many cost 5 %.
+BLOCK = 1 << 15
+SCRATCH_BLOCK = 1 << 16  # where temporaries are reused
+COMPILED_BLOCK = 1 << 19  # where there are none, and each call costs 50 us
+WIDE_BLOCK = 1 << 22  # on an accelerator, where each operation costs a launch
 
 # Below, the limit of r in float32 would matter, and k/mu overflow; softplus gets there at an argument of -46.
 _TINY_MEAN = 1e-20
 
-# Counts and means of a block, which rows these are, where the descent may go (kernels that cannot write there
-# leave it alone) -> log-mass of elements or rows.
+# Counts and means of a block, which rows these are, where the descent may go (a kernel that cannot write
+# there leaves it alone) -> log-mass of elements or rows.
 Evaluate = Callable[[Tensor, Tensor, slice, Tensor | None], Terms]
+
+
+class Evaluator(NamedTuple):
+    """What evaluates a block, and how many elements it takes best on a CPU."""
+
+    evaluate: Evaluate
+    block: int = BLOCK
+
+    def rows(self, matrix: Tensor, block: int | None = None) -> Iterator[slice]:
+        """Slices of whole rows of a matrix, of `block` elements or what suits the device."""
+        best = self.block if matrix.device.type == "cpu" else WIDE_BLOCK
+        return row_blocks(len(matrix), matrix.shape[1], block or best)
+
 
 T = TypeVar("T", Scale, Dispersion)
 
@@ -89,7 +105,7 @@ def row_blocks(rows: int, columns: int, block: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, rows, step))
 
 
-def exact_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evaluate:
+def exact_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evaluator:
     """Log-mass of each element, in float64 whatever the dtype of mu."""
     chosen = tables(like.new_empty((), dtype=torch.float64))
 
@@ -97,13 +113,13 @@ def exact_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evalua
         found = nb_exact(counts, _positive(mu), dispersion.terms(rows, torch.float64), chosen, slope=slope)
         return _patched(found, mu, nb_zero_mean(counts, dispersion.log_r(rows))) if _has_tiny(mu) else found
 
-    return evaluate
+    return Evaluator(evaluate)
 
 
-def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool, each: bool = False) -> Evaluate:
+def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool, each: bool = False) -> Evaluator:
     """Log-mass from float32 mu: of each element, or its sums over rows with ln k! added."""
     chosen = tables(like.new_empty((), dtype=torch.float32), short=True)
-    exact, scratch = exact_nb(dispersion, like, slope=slope), Scratch()
+    exact, scratch = exact_nb(dispersion, like, slope=slope).evaluate, Scratch()
 
     def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
         if _has_tiny(mu):
@@ -115,21 +131,21 @@ def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool, each: bool
             found.value.sub_(log_factorial_of(counts.double(), short=True))
         return found
 
-    return evaluate
+    return Evaluator(evaluate, SCRATCH_BLOCK)
 
 
-def compiled_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evaluate:
+def compiled_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evaluator:
     """Row sums of log-mass by one kernel from ``torch.compile``, in the dtype of mu."""
     work = torch.float64 if like.dtype == torch.float64 else torch.float32
     chosen = tables(like.new_empty((), dtype=work), short=work == torch.float32)
-    exact = exact_nb(dispersion, like, slope=slope)
+    exact = exact_nb(dispersion, like, slope=slope).evaluate
 
     def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
         if _has_tiny(mu):
             return _row_sums(exact(counts, mu, rows, out))
         return _compiled_rows()(counts, mu.to(work), dispersion.terms(rows, work), chosen, slope=slope)
 
-    return evaluate
+    return Evaluator(evaluate, COMPILED_BLOCK)
 
 
 @cache
@@ -142,9 +158,9 @@ def _compiled_rows() -> Callable[..., Terms]:
     return torch.compile(kernel, dynamic=True)
 
 
-def frozen_nb(dispersion: DispersionRows, like: Tensor) -> Evaluate:
+def frozen_nb(dispersion: DispersionRows, like: Tensor) -> Evaluator:
     """Row sums of log-mass minus `nb_shape`, which does not depend on mu."""
-    exact, scratch = exact_nb(dispersion, like, slope=False), Scratch()
+    exact, scratch = exact_nb(dispersion, like, slope=False).evaluate, Scratch()
 
     def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
         if _has_tiny(mu):
@@ -152,10 +168,10 @@ def frozen_nb(dispersion: DispersionRows, like: Tensor) -> Evaluate:
             return _row_sums(exact(counts, mu, rows, out), -shape)
         return nb_frozen(counts, mu, dispersion.scale(rows, torch.float64), scratch, out=out)
 
-    return evaluate
+    return Evaluator(evaluate, SCRATCH_BLOCK)
 
 
-def exact_poisson(like: Tensor) -> Evaluate:
+def exact_poisson(like: Tensor) -> Evaluator:
     """Log-mass of each element, in float64 whatever the dtype of mu."""
     chosen = tables(like.new_empty((), dtype=torch.float64))
 
@@ -163,19 +179,19 @@ def exact_poisson(like: Tensor) -> Evaluate:
         found = poisson_exact(counts, _positive(mu), chosen)
         return _patched(found, mu, poisson_zero_mean(counts)) if _has_tiny(mu) else found
 
-    return evaluate
+    return Evaluator(evaluate)
 
 
-def fast_poisson(like: Tensor) -> Evaluate:
+def fast_poisson(like: Tensor) -> Evaluator:
     """Row sums of log-mass plus ln k!, from float32 mu."""
-    exact = exact_poisson(like)
+    exact = exact_poisson(like).evaluate
 
     def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
         if _has_tiny(mu):
             return _row_sums(exact(counts, mu, rows, out), log_factorial_of(counts.double()))
         return poisson_fast(counts, mu.float(), out=out)
 
-    return evaluate
+    return Evaluator(evaluate)
 
 
 def _has_tiny(mu: Tensor) -> bool:

@@ -186,16 +186,19 @@ def nb_frozen(
 ) -> Terms:
     """Row sums of k ln mu - (k+r) ln(1 + mu/r), all that depends on `mu` > 0, at the price of two logs."""
     r, inverse, _, one, large = scale
-    k, m, x = scratch.take("wide", 3, mu, torch.float64)
+    m, x = scratch.take("wide", 2, mu, torch.float64)
+    (below,) = scratch.take("own", 1, mu, mu.dtype)
     torch.addcmul(one, m.copy_(mu), inverse, out=x)
-    above, below = scratch.take("own", 2, mu, mu.dtype)
-    descent = torch.div(torch.sub(mu, counts, out=above), below.copy_(x).mul_(mu), out=out)
+    below.copy_(x).mul_(mu)
+    descent = torch.sub(mu, counts, out=torch.empty_like(mu) if out is None else out).div_(below)
     if large:
         x.copy_(torch.where(r > _LARGE_R / 1e3, torch.log1p(m * inverse), x.log()))
     else:
         x.log_()
-    value = m.log_().sub_(x).mul_(k.copy_(counts)).sum(-1) - _row_dot(x, r)
-    return Terms(value, descent, None)
+    # The buffer of ln x holds the counts next: the fewer buffers, the more of them stay in the cache.
+    r_part = _row_dot(x, r)
+    value = m.log_().sub_(x).mul_(x.copy_(counts)).sum(-1)
+    return Terms(value - r_part, descent, None)
 
 
 def _row_dot(values: Tensor, r: Tensor) -> Tensor:

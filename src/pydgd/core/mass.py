@@ -8,9 +8,8 @@ from torch.autograd.function import BackwardCFunction
 
 from pydgd.core.evaluation import (
     BLOCK,
-    WIDE_BLOCK,
     DispersionRows,
-    Evaluate,
+    Evaluator,
     exact_nb,
     exact_poisson,
     fast_nb,
@@ -56,9 +55,9 @@ def nb_log_mass(
         log_r: Natural log of the inverse dispersion; the variance is m + m^2 / r.
 
     Returns:
-        ln f(k; m, r) in the dtype of `m`: within 1e-12 max(1, |ln f|) in float64; within 2e-5 up to 100 nats and
-        to the last digits beyond in float32. Differentiable once in `m` and `log_r`; `nb_log_r_curvature` is
-        the second derivative in `log_r`.
+        ln f(k; m, r) in the dtype of `m`. In float64 within 1e-12 max(1, |ln f|); in float32 within 2e-5 up
+        to 100 nats and to the last digits beyond. Differentiable once in `m` and `log_r`; the second
+        derivative in `log_r` is `nb_log_r_curvature`.
 
     Source:
         Loader (2000), Fast and Accurate Computation of Binomial Probabilities.
@@ -154,11 +153,11 @@ class _NBLogMass(torch.autograd.Function):
     def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
         dispersion = DispersionRows(log_r)
         if m.dtype == torch.float64:
-            evaluate = exact_nb(dispersion, m, slope=True)
+            evaluator = exact_nb(dispersion, m, slope=True)
         else:
-            evaluate = fast_nb(dispersion, m, slope=True, each=True)
+            evaluator = fast_nb(dispersion, m, slope=True, each=True)
         grad_r = torch.empty(m.shape, dtype=log_r.dtype, device=m.device)
-        value, grad_m = _fill(evaluate, k, m, grad_r)
+        value, grad_m = _fill(evaluator, k, m, grad_r)
         ctx.save_for_backward(grad_m, grad_r, log_r)
         return value
 
@@ -182,11 +181,11 @@ class _PoissonLogMass(torch.autograd.Function):
         return None, grad * ctx.saved_tensors[0]
 
 
-def _fill(evaluate: Evaluate, k: Tensor, m: Tensor, grad_r: Tensor | None) -> tuple[Tensor, Tensor]:
+def _fill(evaluator: Evaluator, k: Tensor, m: Tensor, grad_r: Tensor | None) -> tuple[Tensor, Tensor]:
     """Value and gradient in `m` of every element, and into `grad_r` the one in log r."""
     value, grad_m = torch.empty_like(m), torch.empty_like(m)
-    for rows in row_blocks(len(m), m.shape[1], BLOCK // 2 if m.device.type == "cpu" else WIDE_BLOCK):
-        terms = evaluate(k[rows], m[rows], rows, None)
+    for rows in evaluator.rows(m):
+        terms = evaluator.evaluate(k[rows], m[rows], rows, None)
         value[rows], grad_m[rows] = terms.value, terms.descent.neg_()
         if grad_r is not None and terms.slope is not None:
             grad_r[rows] = terms.slope

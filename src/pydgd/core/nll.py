@@ -9,18 +9,14 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from pydgd.core.evaluation import (
-    BLOCK,
-    COMPILED_BLOCK,
-    WIDE_BLOCK,
     DispersionRows,
-    Evaluate,
+    Evaluator,
     compiled_nb,
     exact_nb,
     exact_poisson,
     fast_nb,
     fast_poisson,
     frozen_nb,
-    row_blocks,
     take,
 )
 from pydgd.core.kernels import log_factorial_of, nb_shape
@@ -79,12 +75,12 @@ def nb_nll(
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
     if frozen:
-        evaluate = frozen_nb(dispersion, like)
+        evaluator = frozen_nb(dispersion, like)
     elif compiled:
-        evaluate = compiled_nb(dispersion, like, slope=slope)
+        evaluator = compiled_nb(dispersion, like, slope=slope)
     else:
-        evaluate = (exact_nb if double else fast_nb)(dispersion, like, slope=slope)
-    sums = _GeneSums(counts, columns, _block(block, mu, compiled=compiled), evaluate)
+        evaluator = (exact_nb if double else fast_nb)(dispersion, like, slope=slope)
+    sums = _GeneSums(counts, columns, evaluator, block)
     if not (frozen or compiled or double):
         constants = sums.factorials(log_factorial)
     return _nll(sums, mu, log_r, constants)
@@ -115,8 +111,8 @@ def poisson_nll(
         tensor([5.8560], dtype=torch.float64)
     """
     like, double = mu.new_empty(()), mu.dtype == torch.float64
-    evaluate = exact_poisson(like) if double else fast_poisson(like)
-    sums = _GeneSums(counts, _columns(mask), _block(block, mu), evaluate)
+    evaluator = exact_poisson(like) if double else fast_poisson(like)
+    sums = _GeneSums(counts, _columns(mask), evaluator, block)
     return _nll(sums, mu, None, None if double else sums.factorials(log_factorial))
 
 
@@ -145,19 +141,19 @@ def nb_constants(
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
     result = counts.new_empty(len(counts), dtype=torch.float64)
-    for rows in row_blocks(len(counts), counts.shape[1], _block(None, counts)):
+    for rows in frozen_nb(dispersion, result).rows(counts):
         result[rows] = -nb_shape(take(counts[rows], columns), dispersion.terms(rows, torch.float64)).sum(-1)
     return result
 
 
 @dataclass(frozen=True)
 class _GeneSums:
-    """Sums over the genes in `columns`, with what evaluates blocks of about `block` elements."""
+    """Sums over the genes in `columns`, by an evaluator of blocks of about `block` elements."""
 
     counts: Tensor
     columns: Tensor | None
-    block: int
-    evaluate: Evaluate
+    evaluator: Evaluator
+    block: int | None
 
     def run(self, mu: Tensor, log_r: Tensor | None, *, grad_mu: bool, weights: Tensor | None = None) -> Sums:
         """Log-mass of each row, the negative of its gradient in `mu`, and of that in `log_r` if it is given.
@@ -171,11 +167,11 @@ class _GeneSums:
         gene_wise = log_r is not None and len(log_r) == 1
         over_rows = take(mu.new_zeros(1, mu.shape[1], dtype=torch.float64), self.columns)[0]
         weights = torch.ones_like(total) if weights is None else weights
-        for rows in row_blocks(len(mu), mu.shape[1], self.block):
+        for rows in self.evaluator.rows(mu, self.block):
             target = None if to_mu is None else to_mu[rows]
             out = target if self.columns is None else None
             counts, means = self._taken(self.counts, rows), self._taken(mu, rows)
-            value, descent, slope = self.evaluate(counts, means, rows, out)
+            value, descent, slope = self.evaluator.evaluate(counts, means, rows, out)
             total[rows] = value if value.ndim == 1 else value.sum(-1)
             if target is not None and descent is not out:
                 self._put(target, descent)
@@ -192,7 +188,7 @@ class _GeneSums:
         if log_factorial is not None and log_factorial.ndim == 1:
             return log_factorial
         result = self.counts.new_empty(len(self.counts), dtype=torch.float64)
-        for rows in row_blocks(len(self.counts), self.counts.shape[1], self.block):
+        for rows in self.evaluator.rows(self.counts, self.block):
             if log_factorial is None:
                 each = log_factorial_of(self._taken(self.counts, rows).double(), short=True)
             else:
@@ -264,9 +260,3 @@ def _wants_grad(tensor: Tensor) -> bool:
 
 def _columns(mask: Tensor | None) -> Tensor | None:
     return None if mask is None or bool(mask.all()) else mask.nonzero()[:, 0]
-
-
-def _block(block: int | None, like: Tensor, *, compiled: bool = False) -> int:
-    if block is None:
-        return WIDE_BLOCK if like.device.type != "cpu" else COMPILED_BLOCK if compiled else BLOCK
-    return block

@@ -122,8 +122,8 @@ def simulate_cohort(
     rng = np.random.default_rng([seed, 2])
     n_cases = n_changed + n_unchanged
     changes = np.zeros((n_cases, n_genes))
-    # Every second case is changed until one kind is used up, so that each tissue has both.
-    changed = np.argsort(np.r_[np.arange(n_changed), np.arange(n_unchanged) + 0.5], kind="stable") < n_changed
+    # Tissues take turns, so the changed cases go through all of them, and then the others do.
+    changed = np.arange(n_cases) < n_changed
     expected = _expected_shares(population, n_cases) * _median_depth(n_genes)
     for case in np.flatnonzero(changed):
         changes[case] = _plant(expected[case] >= _MIN_PLANTED_READS, changed_share, low, high, rng)

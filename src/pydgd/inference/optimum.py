@@ -13,7 +13,8 @@ class Optimum(NamedTuple):
     Attributes:
         z: Representations, (N, D), float64.
         value: Objective there, nats, (N,), float64.
-        decrement: What one more Newton step promises, nats, (N,); NaN where no curvature was computed.
+        decrement: What one more step promises, nats, (N,): of Newton's method, or by L-BFGS's own estimate of
+            the curvature.
         evaluations: Evaluations of the objective, (N,).
     """
 

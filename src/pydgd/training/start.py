@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A start from the data: principal components as representations, regression as the decoder's head.
 
-Worth a factor of fifty in time against random weights and zero representations (docs/method.md).
+Worth a factor of fifty in time against random weights and zero representations.
 """
 
 import torch
