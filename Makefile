@@ -40,5 +40,5 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.linted: $(VENV)/.tested
-	$(PIP) build hatchling import-linter mypy pandas-stubs ruff scipy-stubs types-PyYAML
+	$(PIP) build hatchling import-linter mypy pandas-stubs ruff scipy-stubs
 	touch $@

@@ -228,7 +228,7 @@ def simulated(n: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def fastest(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Shortest CPU time of each function in seconds; they take turns of three calls, of which none pays for another."""
+    """Shortest CPU time of each function in seconds, in turns of three calls."""
     times = dict.fromkeys(functions, math.inf)
     for _ in range(rounds):
         for name, function in functions.items():

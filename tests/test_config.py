@@ -16,7 +16,7 @@ from pydgd.errors import ConfigError
 from pydgd.training.schedule import SCHEDULES
 
 OUT_OF_RANGE = {
-    "latent_dim": [0, -1, 2.5, "many", None],
+    "latent_dim": [0, -1, 2.5, "many"],
     "n_components": [0, -3, 1.5],
     "prior": ["lgmm", None, 1],
     "covariance_type": ["round", 3],

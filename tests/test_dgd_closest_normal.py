@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy import sparse
 
-from pydgd import DGD
+from pydgd import DGD, differential_expression
 from pydgd.data import Simulation, simulate_cohort
-from pydgd.errors import ConfigError, GeneMismatchError
+from pydgd.errors import ConfigError, GeneMismatchError, NamesError
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,34 @@ def test_order_and_company_change_no_bit(cohort: Simulation, model: DGD) -> None
     pd.testing.assert_frame_equal(whole.fit, mixed.fit.iloc[rows], check_exact=True)
     alone = model.closest_normal(frame(cohort.cases).iloc[2:3])
     assert alone.means.tobytes() == whole.means[2:3].tobytes()
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.coo_array])
+def test_arrays_with_names_are_queries(cohort: Simulation, model: DGD, form) -> None:
+    """To fit, to ask and to compare: the same as the AnnData; without names, the message says how."""
+    cases = cohort.cases
+    matrix, expected = form(np.asarray(cases.X)), model.closest_normal(cases)
+    names = {"sample_names": cases.obs_names, "genes": cases.var_names}
+    normal = model.closest_normal(matrix, **names)
+    assert normal.means.tobytes() == expected.means.tobytes()
+    assert normal.sample_names == expected.sample_names
+    table = differential_expression(matrix, normal, **names)
+    pd.testing.assert_frame_equal(table, differential_expression(cases, expected))
+    for call in (model.closest_normal, DGD.fit, lambda data: differential_expression(data, normal)):
+        with pytest.raises(NamesError, match=r"pass sample_names=\[...\], one for each row"):
+            call(matrix)
+
+
+def test_an_array_trains_the_same_model(cohort: Simulation) -> None:
+    """As a table of the same counts."""
+    options = {"latent_dim": 4, "epochs": 2, "n_components": 2}
+    made = DGD.fit(
+        np.asarray(cohort.normals.X),
+        sample_names=cohort.normals.obs_names,
+        genes=cohort.normals.var_names,
+        **options,
+    )
+    assert made.record.content_hash == DGD.fit(frame(cohort.normals), **options).record.content_hash
 
 
 def test_tissue_is_found(cohort: Simulation) -> None:

@@ -37,6 +37,12 @@ def test_nothing_heavy_is_loaded_before_it_is_used(code: str) -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
+def test_rooms_load_on_first_use() -> None:
+    """`pydgd.data` and `pydgd.errors` need no import of their own."""
+    code = "import pydgd; print(pydgd.data.simulate_cohort.__name__, pydgd.errors.PyDGDError.__name__)"
+    assert run(code).split() == ["simulate_cohort", "PyDGDError"]
+
+
 def test_plotting_does_not_load_torch() -> None:
     """`pydgd.pl` draws tables that were made elsewhere."""
     loaded = run("import pydgd; pydgd.pl.volcano\nimport sys; print(*sys.modules)").split()

@@ -6,7 +6,7 @@ Names load on first use, so that importing the package costs nothing (torch alon
 Example:
     >>> import pydgd
     >>> sorted(pydgd.__all__)
-    ['ClosestNormal', 'DGD', '__version__', 'differential_expression', 'pl', 'read_counts']
+    ['ClosestNormal', 'DGD', '__version__', 'data', 'differential_expression', 'errors', 'pl', 'read_counts']
 """
 
 from importlib import import_module
@@ -15,18 +15,30 @@ from typing import TYPE_CHECKING, Any
 from pydgd._version import __version__
 
 if TYPE_CHECKING:
+    from pydgd import data, errors
     from pydgd import plotting as pl
     from pydgd.data import read_counts
     from pydgd.dgd import DGD
     from pydgd.differential import differential_expression
     from pydgd.inference import ClosestNormal
 
-__all__ = ["DGD", "ClosestNormal", "__version__", "differential_expression", "pl", "read_counts"]
+__all__ = [
+    "DGD",
+    "ClosestNormal",
+    "__version__",
+    "data",
+    "differential_expression",
+    "errors",
+    "pl",
+    "read_counts",
+]
 
 _WHERE = {
     "DGD": ("pydgd.dgd", "DGD"),
     "ClosestNormal": ("pydgd.inference", "ClosestNormal"),
+    "data": ("pydgd.data", None),
     "differential_expression": ("pydgd.differential", "differential_expression"),
+    "errors": ("pydgd.errors", None),
     "pl": ("pydgd.plotting", None),
     "read_counts": ("pydgd.data", "read_counts"),
 }

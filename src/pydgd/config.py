@@ -27,7 +27,8 @@ class TrainingConfig(BaseModel):
     (docs/method.md), on 619 healthy samples.
 
     Attributes:
-        latent_dim: Latent dimensions D; at most one less than the training samples.
+        latent_dim: Latent dimensions D, at most one less than the training samples; None: one per 6 of them,
+            at most 64.
         n_components: Components K of the latent mixture; None: one per 20 training samples, at most 30.
         prior: ``em`` (refitted by expectation-maximisation) or ``gradient`` (trained with the decoder).
         covariance_type: Covariance of the components: for ``em`` one of full, tied, diagonal, spherical,
@@ -56,7 +57,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    latent_dim: Positive = 64
+    latent_dim: Positive | None = None
     n_components: Positive | None = None
     prior: Literal["em", "gradient"] = "em"
     covariance_type: CovarianceType | None = None
@@ -74,7 +75,7 @@ class TrainingConfig(BaseModel):
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     group_key: str | None = None
     label_key: str | None = None
-    validate_every: Positive = 10
+    validate_every: Positive = 5
     patience: Positive = 3
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
 

@@ -2,7 +2,7 @@
 """`DGD`: a trained model as its user meets it, with names at every edge."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import Any
 
@@ -16,11 +16,15 @@ from pydgd._version import __version__
 from pydgd.checkpoints import ModelRecord, load_model, save_model, with_content_hash
 from pydgd.config import TrainingConfig, training_config
 from pydgd.data import align_to_genes, as_counts, detected_genes, scaling_factors, typical_profile
+from pydgd.data.blocks import AnyMatrix
 from pydgd.errors import ConfigError, TrainingError
 from pydgd.inference import ClosestNormal, SearchOptions, closest_normal
 from pydgd.training import EpochReport, fit, split_groups
 
 _log = logging.getLogger(__name__)
+
+# Share of the median depth below which a training sample is most likely a failed library.
+SHALLOW = 0.01
 
 POINTS = ("map",)
 """What `DGD.closest_normal` can return: ``map``, the decoded most probable representation."""
@@ -45,12 +49,16 @@ class DGD:
 
     def __init__(self, record: ModelRecord) -> None:
         self.record = record
+        # Frozen for good: a search in another thread must not meet parameters that another one unfreezes.
+        record.model.eval().requires_grad_(requires_grad=False)
 
     @classmethod
     def fit(
         cls,
-        data: AnnData | pd.DataFrame,
+        data: AnnData | pd.DataFrame | AnyMatrix,
         *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
         progress: Callable[[EpochReport], None] | None = None,
         **options: Any,  # noqa: ANN401  # checked by TrainingConfig
     ) -> "DGD":
@@ -59,7 +67,9 @@ class DGD:
         Samples and genes are sorted by name first, so their order in `data` changes nothing.
 
         Args:
-            data: Counts, samples × genes.
+            data: Counts, samples × genes; a NumPy array or SciPy sparse matrix needs both kinds of names.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
             progress: Called after every epoch.
             **options: Fields of `pydgd.config.TrainingConfig`, such as ``latent_dim=64, seed=0``.
 
@@ -73,14 +83,15 @@ class DGD:
             TrainingError: If there are too few samples, or fewer than two genes have reads.
         """
         config = training_config(**options)
-        adata = as_counts(data)
+        adata = as_counts(data, sample_names=sample_names, genes=genes)
         adata = adata[adata.obs_names.argsort(), adata.var_names.argsort()]
         adata = adata[:, _modelled_genes(adata, config)]
         aligned = align_to_genes(adata, list(adata.var_names))
-        profile = typical_profile(aligned.counts, rule=config.scaling)
+        profile = typical_profile(aligned.counts, rule=config.scaling, sample_names=aligned.sample_names)
         factors = scaling_factors(
             aligned.counts, rule=config.scaling, profile=profile, sample_names=aligned.sample_names
         )
+        _warn_of_shallow_samples(aligned.counts.sum(axis=1), aligned.sample_names)
         labels = _labels(adata, config)
         train, held_out = split_groups(
             _groups(adata, config), share=config.validation, generator=np.random.default_rng(config.seed)
@@ -131,8 +142,10 @@ class DGD:
 
     def closest_normal(
         self,
-        query: AnnData | pd.DataFrame,
+        query: AnnData | pd.DataFrame | AnyMatrix,
         *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
         point: str = "map",
         min_shared: float = 0.5,
         options: SearchOptions | None = None,
@@ -141,7 +154,10 @@ class DGD:
         """Find what each sample would look like if it were healthy.
 
         Args:
-            query: Counts, samples × genes; genes are matched by name, missing ones are masked.
+            query: Counts, samples × genes; genes are matched by name, missing ones are masked. A NumPy array
+                or SciPy sparse matrix needs both kinds of names.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
             point: ``map``: the decoded most probable representation.
             min_shared: Share of the model's genes that the query must have.
             options: How hard to search.
@@ -158,7 +174,8 @@ class DGD:
         """
         if point not in POINTS:
             raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
-        aligned = align_to_genes(as_counts(query), self.genes, min_shared=min_shared)
+        counts = as_counts(query, sample_names=sample_names, genes=genes)
+        aligned = align_to_genes(counts, self.genes, min_shared=min_shared)
         provenance = {"model_sha256": self.record.content_hash, "versions": versions()}
         return closest_normal(
             self.record.model, aligned, options=options, provenance=provenance, progress=progress
@@ -236,6 +253,18 @@ def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
         100 * config.min_detected,
     )
     return seen
+
+
+def _warn_of_shallow_samples(reads: np.ndarray, sample_names: tuple[str, ...]) -> None:
+    shallow = np.flatnonzero(reads < SHALLOW * np.median(reads))
+    if shallow.size:
+        _log.warning(
+            "%d samples have less than %.0f %% of the median reads (first: %r, %d reads); leave them out?",
+            shallow.size,
+            100 * SHALLOW,
+            sample_names[shallow[0]],
+            reads[shallow[0]],
+        )
 
 
 def _column(adata: AnnData, name: str | None, *, usual: str, option: str) -> pd.Series | None:

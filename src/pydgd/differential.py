@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which genes of a sample differ from its closest normal."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,20 +9,26 @@ import pandas as pd
 from anndata import AnnData
 
 from pydgd.data import align_to_genes, as_counts
+from pydgd.data.blocks import AnyMatrix
 from pydgd.inference import ClosestNormal
 from pydgd.stats import differential_expression_table
 
 
 def differential_expression(
-    query: AnnData | pd.DataFrame,
+    query: AnnData | pd.DataFrame | AnyMatrix,
     normal: ClosestNormal,
+    *,
+    sample_names: Iterable[str] | None = None,
+    genes: Iterable[str] | None = None,
     **options: Any,  # noqa: ANN401  # those of differential_expression_table
 ) -> pd.DataFrame:
     """Test every gene of every sample against its closest normal; samples and genes are matched by name.
 
     Args:
-        query: Counts, samples × genes.
+        query: Counts, samples × genes; a NumPy array or SciPy sparse matrix needs both kinds of names.
         normal: What `DGD.closest_normal` found for these samples.
+        sample_names: Names of the rows of an array.
+        genes: Names of the columns of an array.
         **options: `rule`, `adjust`, `level`, `gene_list`, `pseudocount`, `padj_below` … of
             `pydgd.stats.differential_expression_table`.
 
@@ -39,7 +46,7 @@ def differential_expression(
         >>> differential_expression(cohort.cases, normal).columns[:4].tolist()
         ['sample', 'gene', 'observed', 'baseMean']
     """
-    adata = as_counts(query)
+    adata = as_counts(query, sample_names=sample_names, genes=genes)
     rows = normal.rows_of(adata.obs_names)
     # How many genes must be shared was settled when the closest normal was found.
     aligned = align_to_genes(adata, normal.genes, min_shared=1 / len(normal.genes))

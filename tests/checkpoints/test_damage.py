@@ -4,6 +4,8 @@
 import json
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,11 +126,11 @@ def rewrite(
     new = {key: value for key, value in {**old_metadata, **metadata}.items() if value is not None}
     kept = {key: value for key, value in {**old_tensors, **(tensors or {})}.items() if value.numel()}
     if rehash:
-        new["sha256"] = native._content_hash(new, kept)
+        new["sha256"] = native._checksum(new, kept)
     save_file(kept, path, metadata=new)
 
 
-@pytest.mark.parametrize("version", ["2", "99", "", "one", "-1", "1.5", "²", None])
+@pytest.mark.parametrize("version", ["2", "99", "0", "", "one", "-1", "1.5", "²", "9" * 5000, None])
 def test_other_format_version_is_refused(saved: Path, version: str | None) -> None:
     """Before anything else is read, with both versions and the repair."""
     rewrite(saved, format_version=version, rehash=False)
@@ -177,7 +179,37 @@ def test_same_bytes_read_another_way_are_refused(saved: Path, change) -> None:
     "change",
     [
         {"genes": json.dumps(["g"] * 5)},
+        {"genes": json.dumps(["g"] * 6)},
+        {"genes": json.dumps([1, 2, 3, 4, 5, 6])},
+        {"genes": '"abcdef"'},
+        {"genes": "[" * 100_000},
+        {"genes": "9" * 5000},
         {"genes": "7"},
+        {"scaling": '"quantile"'},
+        {"scaling": '["total"]'},
+        {"samples": json.dumps(["a", "b"])},
+        {"samples": json.dumps(["a"] * 5)},
+        {"samples": json.dumps([1, 2, 3, 4, 5])},
+        {"labels": json.dumps(["a", "b"])},
+        {"labels": '"abcde"'},
+        {"options": "[]"},
+        {"options": '{"a": NaN}'},
+        {"provenance": "3"},
+        {"history": "[]"},
+        {"history": '{"epoch": 3}'},
+        {"history": '{"epoch": [1], "n_skipped": [null]}'},
+        {"prior": '{"name": ["em"], "n_components": 2, "latent_dim": 3}'},
+        {"prior": '{"name": "gradient", "n_components": 2, "latent_dim": 3, "generator": "x"}'},
+        {"prior": '{"name": "em", "n_components": 2, "latent_dim": 1e999}'},
+        {"tensors": {"representations": torch.zeros(5, 4)}},
+        {"tensors": {"representations": torch.zeros(4, 3)}},
+        {"tensors": {"representations": torch.zeros(15)}},
+        {"tensors": {"representations": torch.full((5, 3), torch.nan)}},
+        {"tensors": {"representations": torch.zeros(5, 3, dtype=torch.int64)}},
+        {"tensors": {"profile": torch.full((6,), torch.inf)}},
+        {"tensors": {"profile": torch.ones(6, dtype=torch.complex64)}},
+        {"tensors": {"decoder.output_module.layer_means.bias": torch.full((6,), torch.nan)}},
+        {"tensors": {"prior.means": torch.full((2, 3), torch.nan, dtype=torch.float64)}},
         {"genes": "not JSON"},
         {"genes": None},
         {"decoder": "[]"},
@@ -191,13 +223,54 @@ def test_same_bytes_read_another_way_are_refused(saved: Path, change) -> None:
         {"tensors": {"decoder.extra": torch.ones(1)}},
         {"tensors": {"prior.means": torch.ones(2, 4)}},
     ],
-    ids=lambda change: " ".join([*change, *change.get("tensors", {})]),
+    ids=lambda change: " ".join([*(f"{k}={v}"[:30] for k, v in change.items()), *change.get("tensors", {})]),
 )
 def test_whole_file_that_makes_no_sense_is_refused(saved: Path, change: dict) -> None:
     """A valid hash over wrong content is an error of the same kind, not a traceback."""
     rewrite(saved, **change)
-    with pytest.raises(ModelFileError, match="is whole but does not describe a model"):
+    with pytest.raises(ModelFileError, match=r"model\.dgd is whole but does not describe a model") as caught:
         load_model(saved)
+    assert len(str(caught.value)) < 1000
+
+
+SIZES = {
+    "wide": ("decoder", {"n_units_hidden_layers": [16_000, 16_000], "activations": ["elu", "elu"]}),
+    "many layers": ("decoder", {"n_units_hidden_layers": [3] * 10_000, "activations": ["elu"] * 10_000}),
+    "many genes": ("decoder", {"output_module_options": {"output_dim": 10**9, "r_init": 2.0}}),
+    "beyond an address": ("decoder", {"output_module_options": {"output_dim": 10**18, "r_init": 2.0}}),
+    "beyond an integer": ("decoder", {"output_module_options": {"output_dim": 10**30, "r_init": 2.0}}),
+    "latent dimensions": ("decoder", {"n_units_input_layer": 10**9}),
+    "em": ("prior", {"latent_dim": 50_000, "covariance_type": "full"}),
+    "gradient": (
+        "prior",
+        {"name": "gradient", "latent_dim": 10**9, "reg_covar": None, "tol": None, "covariance_type": "fixed"},
+    ),
+}
+
+LIMITED = """
+import resource, sys
+from pydgd.checkpoints import load_model
+from pydgd.errors import ModelFileError
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20,) * 2)
+try:
+    load_model(sys.argv[1])
+except ModelFileError as error:
+    print("refused", error)
+"""
+
+
+@pytest.mark.parametrize("what", SIZES)
+def test_options_of_a_small_file_cannot_ask_for_memory(saved: Path, what: str) -> None:
+    """A file of a few kB whose options speak of gigabytes is refused within 200 MiB."""
+    part, sizes = SIZES[what]
+    options = {**json.loads(parts(saved)[0][part]), **sizes}
+    options = {name: value for name, value in options.items() if value is not None}
+    rewrite(saved, **{part: json.dumps(options)})
+    shell = subprocess.run([sys.executable, "-c", LIMITED, saved], capture_output=True, text=True, check=True)
+    assert shell.stdout.startswith("refused")
+    assert "is whole but does not describe a model" in shell.stdout
 
 
 @pytest.mark.parametrize(

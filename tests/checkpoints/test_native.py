@@ -147,6 +147,17 @@ def test_content_hash_changes_with_every_part(record) -> None:
         hashes.add(found)
 
 
+def test_content_hash_does_not_depend_on_timing(record, tmp_path: Path) -> None:
+    """A slower run of the same training has the same hash, saved or not; its file keeps its own seconds."""
+    fast = record()
+    slow = replace(fast, history=fast.history.assign(seconds=[10.0, 20.0]))
+    assert with_content_hash(slow).content_hash == with_content_hash(fast).content_hash
+    saved = save_model(slow, tmp_path / "model.dgd")
+    loaded = load_model(tmp_path / "model.dgd")
+    assert saved.content_hash == loaded.content_hash == with_content_hash(fast).content_hash
+    assert loaded.history["seconds"].tolist() == [10.0, 20.0]
+
+
 def test_pickle_is_never_used(record, tmp_path: Path, monkeypatch) -> None:
     """Neither to save nor to load."""
 

@@ -1,11 +1,13 @@
 """The registry of output modules: one contract is run on all of them through the fixture `case`."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from jaxtyping import config
 from scipy import stats
 from torch import Tensor
 
@@ -48,6 +50,15 @@ CASES = [
     Case(OutputModuleNBFullDispersion, {}, predicts_r=True, has_r=True),
     Case(OutputModulePoisson, {}, predicts_r=False, has_r=False),
 ]
+
+
+@pytest.fixture
+def untyped() -> Iterator[None]:
+    """Annotations are not checked, as outside of the tests: the code's own checks answer."""
+    checked = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", checked)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.cls.name)

@@ -1,14 +1,19 @@
 """Argument checks: what passes, what does not, and what the message says."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from pydgd.core.checks import (
+    as_float,
     require_broadcastable,
     require_choice,
     require_finite,
     require_positive_int,
+    require_positive_number,
     require_range,
     require_same_shape,
 )
@@ -25,6 +30,35 @@ def test_other_values_are_no_positive_integers(value: object) -> None:
     """The message names argument and value."""
     with pytest.raises(ValueError, match=f"^n must be an integer of at least 1, got {value!r}$"):
         require_positive_int("n", value)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), torch.tensor(2), torch.tensor([2.0])])
+def test_positive_numbers_pass_as_python_floats(value: object) -> None:
+    """Whatever holds one number."""
+    number = require_positive_number("r", value)
+    assert type(number) is float
+    assert number == 2.0
+
+
+@pytest.mark.parametrize("value", [0, -1.0, math.inf, math.nan, "2", True, None, [2.0], torch.ones(2)])
+def test_other_values_are_no_positive_numbers(value: object) -> None:
+    """The message names argument and value."""
+    with pytest.raises(ValueError, match=re.escape(f"r must be a finite number > 0, got {value!r}")):
+        require_positive_number("r", value)
+
+
+@pytest.mark.parametrize("value", [["mean"], None, 3, {}])
+def test_what_is_no_string_is_no_choice(value: object) -> None:
+    """Also where it has no hash."""
+    with pytest.raises(ValueError, match=re.escape(f"rule must be one of 'mean'; got {value!r}")):
+        require_choice("rule", value, {"mean": 1})
+
+
+def test_integers_become_the_default_float_and_floats_stay() -> None:
+    """Nothing is rounded or copied without need."""
+    x = torch.ones(2, dtype=torch.float64)
+    assert as_float(x) is x
+    assert as_float(torch.tensor([3])).dtype is torch.get_default_dtype()
 
 
 def test_choice_lists_what_is_allowed() -> None:

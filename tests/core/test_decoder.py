@@ -151,6 +151,19 @@ BAD_ARGUMENTS = {
     "dropout 1": ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
     "dropout negative": ({"dropout": -0.1}, "dropout must be at least 0 and below 1, got -0.1"),
     "dropout nan": ({"dropout": float("nan")}, "dropout must be at least 0 and below 1, got nan"),
+    "dropout string": ({"dropout": "0.1"}, "dropout must be at least 0 and below 1, got '0.1'"),
+    "dropout bool": ({"dropout": False}, "dropout must be at least 0 and below 1, got False"),
+    "activation in a list": (
+        {"output_module_options": {"output_dim": 7, "activation": ["softplus"]}},
+        r"activation must be one of 'softplus', 'sigmoid'; got \['softplus'\]",
+    ),
+    "activations string": ({"activations": "relu"}, "activations must be a list .*, got 'relu'"),
+    "activations none": ({"activations": None}, "activations must be a list .*, got None"),
+    "widths number": ({"n_units_hidden_layers": 5}, "n_units_hidden_layers must be a list .*, got 5"),
+    "options none": (
+        {"output_module_options": None},
+        "output_module_options must be a mapping of names to values, got None",
+    ),
     "option unknown": (
         {"output_module_options": {"output_dim": 7, "r_init": 2.0}},
         r"output_module_options of 'poisson' may hold \['output_dim', 'activation'\]; unknown: \['r_init'\]",
@@ -167,6 +180,7 @@ BAD_ARGUMENTS = {
 }
 
 
+@pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(("changes", "message"), BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
 def test_bad_arguments_are_refused_with_what_is_allowed(changes: dict, message: str) -> None:
     """Argument, value received, values allowed."""
@@ -180,10 +194,13 @@ def test_feature_dispersion_needs_its_first_r() -> None:
         build("nb_feature_dispersion", output_module_options={"output_dim": 7})
 
 
+@pytest.mark.usefixtures("untyped")
 def test_positions_of_another_dimension_are_refused() -> None:
     """The latent dimension and the shape received are named."""
     with pytest.raises(ValueError, match=r"z must have a last dimension of 3, got shape \(4, 2\)"):
         build()(torch.ones(4, 2))
+    with pytest.raises(ValueError, match=r"z must have a last dimension of 3, got shape \(\)"):
+        build()(torch.tensor(1.0))
 
 
 def test_reset_parameters_follows_its_generator_alone() -> None:

@@ -100,6 +100,34 @@ def test_result_has_the_dtype_of_the_means(case, dtype: torch.dtype, count_dtype
     assert module.log_prob_mass(counts, means, *r).dtype is dtype
 
 
+def test_integer_means_and_r_are_not_truncated(case) -> None:
+    """Means, ln r and r given as integers: the result is that of the same numbers as floats."""
+    module = case.build()
+    counts, means, factors = torch.full((2, 3), 5), torch.full((2, 3), 5), torch.tensor([0.5, 1.25])
+    whole = (means, torch.ones_like(means)) if case.predicts_r else (means,)
+    floats = tuple(x.float() for x in whole)
+    assert torch.equal(module.rescale(means, factors), module.rescale(means.float(), factors))
+    assert torch.equal(module.log_prob(counts, *whole, factors), module.log_prob(counts, *floats, factors))
+    assert module.sample(2, *whole, factors).dtype is torch.float32
+    r = (torch.tensor([2]),) if case.has_r else ()
+    mass = module.log_prob_mass(torch.tensor([5]), torch.tensor([5]), *r)
+    assert mass.dtype is torch.float32
+    expected = case.oracle(torch.tensor([5]), torch.tensor([5]))
+    np.testing.assert_allclose(mass.numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("factor", "mean"), [(1e30, 1e30), (1e300, 1.0), (1e300, 0.0)])
+def test_overflowing_products_are_refused(case, factor: float, mean: float) -> None:
+    """A finite mean times a finite factor beyond float32; the argument and both numbers are named."""
+    module = case.build()
+    means, factors = torch.full((2, 3), mean), torch.tensor([1.0, factor], dtype=torch.float64)
+    message = r"scaling_factors must keep means \* scaling_factors within torch.float32; the largest factor"
+    with pytest.raises(ValueError, match=message):
+        module.log_prob(torch.ones(2, 3), *case.predictions(means), factors)
+    with pytest.raises(ValueError, match=message):
+        module.sample(1, *case.predictions(means), factors)
+
+
 def _pooled(draws: Tensor, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Observed and expected numbers of draws per value, neighbours pooled until 20 are expected."""
     expected = mass * draws.numel()

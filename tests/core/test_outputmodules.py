@@ -348,8 +348,9 @@ def test_unknown_log_r_activation_is_refused() -> None:
         OutputModuleNBFullDispersion(4, 3, log_r_activation="relu")
 
 
-@pytest.mark.parametrize("r_init", [0.0, -1.0, 0, INF, NAN])
-def test_r_init_must_be_positive(r_init: float) -> None:
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("r_init", [0.0, -1.0, 0, INF, NAN, "2", True, None])
+def test_r_init_must_be_positive(r_init: object) -> None:
     """r = 0 has no distribution."""
-    with pytest.raises(ValueError, match="r_init must be finite and > 0"):
+    with pytest.raises(ValueError, match="r_init must be a finite number > 0"):
         OutputModuleNBFeatureDispersion(4, 3, r_init)

@@ -143,6 +143,15 @@ def test_a_sample_without_a_factor_is_named(rule):
         scaling_factors(counts, rule=rule, profile=profile)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_profile_names_the_sample_without_a_factor(rule):
+    """As the factors do."""
+    counts = cohort(n_samples=3)[0]
+    counts[1] = 0
+    with pytest.raises(CountsError, match="first: sample 'B'"):
+        typical_profile(counts, rule=rule, sample_names=iter("ABC"))
+
+
 def test_the_median_of_a_shallow_sample_proposes_the_mean():
     """Half of the bright genes silent: the mean rule still works."""
     counts = np.zeros((1, 9), dtype=int)

@@ -153,6 +153,21 @@ def test_unknown_samples_are_named() -> None:
         make_normal().to_anndata(make_query(("T1", "s1", "T2")))
 
 
+def test_a_table_is_a_query_too() -> None:
+    """A DataFrame gives what its AnnData gives."""
+    query = make_query()
+    table = pd.DataFrame(query.X, index=query.obs_names, columns=query.var_names)
+    made, expected = make_normal().to_anndata(table), make_normal().to_anndata(query)
+    np.testing.assert_array_equal(made.X, expected.X)
+    np.testing.assert_array_equal(made.layers["dgd_mean"], expected.layers["dgd_mean"])
+    assert made.obs_names.equals(expected.obs_names)
+
+
+def test_repr_is_short() -> None:
+    """Sizes and point, no numbers."""
+    assert repr(make_normal()) == "ClosestNormal(3 samples, 4 genes, point 'map')"
+
+
 def test_rows_of_finds_rows_by_name() -> None:
     """In the order asked for, repeats allowed."""
     assert make_normal().rows_of(pd.Index(["s3", "s1", "s3"])).tolist() == [2, 0, 2]

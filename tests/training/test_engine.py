@@ -30,12 +30,12 @@ def script(monkeypatch: pytest.MonkeyPatch, values: Iterator[float], seen: list[
 def test_early_stopping_restores_the_best_state(monkeypatch, counts: np.ndarray, fitted: Fitted) -> None:
     """Looks get better, then worse: training stops after `patience` looks, and the best model comes back."""
     seen: list[dict[str, Tensor]] = []
-    script(monkeypatch, iter([5.0, 4.0, 4.5, 4.2, 9.9]), seen)
+    script(monkeypatch, iter([6.0, 5.0, 4.0, 4.5, 4.2, 9.9]), seen)
     result = fitted(counts[:50], held_out=counts[50:], epochs=20, validate_every=2, patience=2)
     assert result.best_epoch == 4
     assert len(result.history) == 8
     assert [
-        name for name, tensor in result.model.state_dict().items() if not torch.equal(tensor, seen[1][name])
+        name for name, tensor in result.model.state_dict().items() if not torch.equal(tensor, seen[2][name])
     ] == []
     looks = result.history.set_index("epoch").validation_nll.dropna()
     assert looks.to_dict() == {2: 5.0, 4: 4.0, 6: 4.5, 8: 4.2}
@@ -43,20 +43,42 @@ def test_early_stopping_restores_the_best_state(monkeypatch, counts: np.ndarray,
 
 def test_representations_belong_to_the_best_state(monkeypatch, counts: np.ndarray, fitted: Fitted) -> None:
     """They are those of the epoch that was kept, as a run that ends there shows."""
-    script(monkeypatch, iter([1.0, *[2.0] * 9]), [])
+    script(monkeypatch, iter([3.0, 1.0, *[2.0] * 9]), [])
     options = {"held_out": counts[50:], "validate_every": 1, "patience": 3, "schedule": "constant"}
     stopped = fitted(counts[:50], epochs=10, **options)
     assert len(stopped.history) == 4
-    script(monkeypatch, iter([1.0]), [])
+    script(monkeypatch, iter([3.0, 1.0]), [])
     assert torch.equal(stopped.representations, fitted(counts[:50], epochs=1, **options).representations)
 
 
 def test_looks_that_find_nothing_finite_never_win(monkeypatch, counts: np.ndarray, fitted: Fitted) -> None:
     """NaN is not better than a number, and a run without a finite look keeps its last state."""
-    script(monkeypatch, iter([np.nan, 3.0, np.nan]), [])
+    script(monkeypatch, iter([np.nan, np.nan, 3.0, np.nan]), [])
     assert fitted(counts[:50], held_out=counts[50:], epochs=3, validate_every=1).best_epoch == 2
-    script(monkeypatch, iter([np.nan, np.inf, np.nan]), [])
+    script(monkeypatch, iter([np.nan, np.nan, np.inf, np.nan]), [])
     assert fitted(counts[:50], held_out=counts[50:], epochs=3, validate_every=1).best_epoch == 3
+
+
+def test_start_is_kept_where_nothing_beats_it(
+    monkeypatch, counts: np.ndarray, fitted: Fitted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first look comes before the first epoch, and its state comes back with a warning."""
+    seen: list[dict[str, Tensor]] = []
+    script(monkeypatch, iter([1.0, *[2.0] * 9]), seen)
+    with caplog.at_level(logging.WARNING, logger="pydgd"):
+        result = fitted(counts[:50], held_out=counts[50:], epochs=9, validate_every=1, patience=3)
+    assert result.best_epoch == 0
+    assert "no look at the held-out samples was better than the start" in caplog.text
+    assert all(torch.equal(tensor, seen[0][name]) for name, tensor in result.model.state_dict().items())
+
+
+@pytest.mark.parametrize("n", [33, 35, 40])
+def test_no_batch_is_a_leftover(counts: np.ndarray, fitted: Fitted, n: int) -> None:
+    """One sample more than a batch makes two halves, and the loss falls as with equal batches."""
+    result = fitted(counts[:n], batch_size=32, epochs=10, learning_rate=0.01)
+    losses = result.history.train_nll * counts.shape[1] + result.history.prior_nll
+    assert losses.iloc[-1] < losses.iloc[0]
+    assert losses.max() == losses.iloc[0]
 
 
 def test_last_epoch_always_looks(counts: np.ndarray, fitted: Fitted) -> None:

@@ -125,10 +125,16 @@ def test_latent_dimensions_are_at_most_samples_less_one(caplog: pytest.LogCaptur
     """Fewer than asked for are said aloud, and the options used are those of the result."""
     with caplog.at_level(logging.WARNING, logger="pydgd"):
         assert sized(training_config(latent_dim=64), n_samples=10).latent_dim == 9
-    assert "latent_dim is 9 instead of 64" in caplog.text
+    assert "9 latent dimensions for 10 samples may fit noise (asked for: 64)" in caplog.text
     caplog.clear()
-    assert sized(training_config(latent_dim=9), n_samples=10).latent_dim == 9
+    assert sized(training_config(latent_dim=2), n_samples=10).latent_dim == 2
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("n_samples", "latent_dim"), [(2, 1), (10, 1), (80, 13), (384, 64), (10_000, 64)])
+def test_usual_latent_dimensions_follow_the_samples(n_samples: int, latent_dim: int) -> None:
+    """One per six samples, at most 64."""
+    assert sized(training_config(), n_samples=n_samples).latent_dim == latent_dim
 
 
 def test_options_of_the_result_are_those_used(counts: np.ndarray, fitted: Fitted) -> None:

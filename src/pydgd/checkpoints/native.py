@@ -2,7 +2,8 @@
 """The model file ``*.dgd``: a safetensors file whose metadata says what the tensors are. It holds no code.
 
 Tensors are ``decoder.*``, ``prior.*``, ``profile`` and ``representations``; every other part is JSON in the
-metadata, one entry each, with a SHA-256 of the whole under ``sha256``.
+metadata, one entry each, with a SHA-256 of the whole file's content under ``sha256``. The content hash of a
+record is another one: it leaves out how long the training took.
 """
 
 import hashlib
@@ -20,10 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from pydgd.checkpoints.rebuild import rebuilt
 from pydgd.checkpoints.record import ModelRecord
-from pydgd.core.decoder import Decoder
-from pydgd.core.latent import PRIORS
-from pydgd.core.model import JointModel
 from pydgd.errors import ModelFileError
 from pydgd.files import atomic_write
 
@@ -44,17 +43,21 @@ def save_model(record: ModelRecord, path: str | PathLike[str]) -> ModelRecord:
     Raises:
         OutputError: If the file cannot be written.
     """
-    metadata, tensors = _contents(record)
+    tensors = _tensors(record)
+    entries = _entries(record)
+    texts = {name: json.dumps(value, allow_nan=False) for name, value in entries.items()}
+    metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION), **texts}
+    metadata["sha256"] = _checksum(metadata, tensors)
     # Not save_file: it hides a full disk in an error of its own.
     content = save(tensors, metadata)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
-    return replace(record, content_hash=metadata["sha256"])
+    return replace(record, content_hash=_content_hash(entries, tensors))
 
 
 def with_content_hash(record: ModelRecord) -> ModelRecord:
-    """The record with the content hash that its file would have."""
-    return replace(record, content_hash=_contents(record)[0]["sha256"])
+    """The record with its content hash, the same for every training of the same data and options."""
+    return replace(record, content_hash=_content_hash(_entries(record), _tensors(record)))
 
 
 def load_model(path: str | PathLike[str]) -> ModelRecord:
@@ -72,29 +75,28 @@ def load_model(path: str | PathLike[str]) -> ModelRecord:
     path = Path(path)
     metadata, tensors = _read(path)
     _check_format(path, metadata)
-    if _content_hash(metadata, tensors) != metadata.get("sha256"):
+    if _checksum(metadata, tensors) != metadata.get("sha256"):
         raise ModelFileError(f"{path} is damaged: its content does not match its SHA-256; get a fresh copy")
     try:
-        return _record(metadata, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        entries = {name: json.loads(metadata[name]) for name in _ENTRIES}
+        return rebuilt(entries, tensors, _content_hash(entries, tensors))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error)[:300]
         raise ModelFileError(
-            f"{path} is whole but does not describe a model that this version can build ({error}); "
+            f"{path} is whole but does not describe a model that this version can build ({reason}); "
             "train it again or report it"
         ) from error
 
 
-def _contents(record: ModelRecord) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata, with the content hash, and tensors of the record's file."""
+def _tensors(record: ModelRecord) -> dict[str, Tensor]:
     tensors = {**record.model.state_dict(), "representations": record.representations}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": FORMAT, "format_version": str(FORMAT_VERSION), **_entries(record)}
-    metadata["sha256"] = _content_hash(metadata, tensors)
-    return metadata, tensors
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _entries(record: ModelRecord) -> dict[str, str]:
+def _entries(record: ModelRecord) -> dict[str, Any]:
+    """What the metadata hold, ready for JSON."""
     model = record.model
-    values: dict[str, Any] = {
+    return {
         "genes": model.genes,
         "scaling": model.scaling,
         "decoder": model.decoder.config(),
@@ -105,7 +107,6 @@ def _entries(record: ModelRecord) -> dict[str, str]:
         "options": record.options,
         "provenance": record.provenance,
     }
-    return {name: json.dumps(values[name], allow_nan=False) for name in _ENTRIES}
 
 
 def _finite_columns(history: pd.DataFrame) -> dict[str, list[int | float | None]]:
@@ -117,15 +118,29 @@ def _finite_columns(history: pd.DataFrame) -> dict[str, list[int | float | None]
     }
 
 
-def _content_hash(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(metadata.keys() - {"sha256"}):
-        digest.update(f"{name}={metadata[name]}\n".encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the file's content: of every entry as it is written, and of every tensor."""
+    return _digest({name: metadata[name] for name in metadata.keys() - {"sha256"}}, tensors)
+
+
+def _content_hash(entries: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of what was trained: timing is left out, so that the same training gives the same hash."""
+    history = {name: column for name, column in entries["history"].items() if name != "seconds"}
+    return _digest({**entries, "history": history}, tensors)
+
+
+def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of one canonical JSON text, in which each tensor stands as type, shape and SHA-256."""
+    parts = {
+        name: [str(tensor.dtype), list(tensor.shape), hashlib.sha256(_bytes(tensor)).hexdigest()]
+        for name, tensor in tensors.items()
+    }
+    text = json.dumps([values, parts], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -151,31 +166,9 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
             f"{path} is a safetensors file but not a PyDGD model; expected one written by `pydgd train`"
         )
     version = metadata.get("format_version", "")
-    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+    # Python refuses to read a number of more than 4300 digits.
+    if not (version.isdecimal() and len(version) < 10 and 1 <= int(version) <= FORMAT_VERSION):
         raise ModelFileError(
-            f"{path} has format version {version or 'none'}, this PyDGD reads up to {FORMAT_VERSION}; "
+            f"{path} has format version {version[:20] or 'none'}, this PyDGD reads up to {FORMAT_VERSION}; "
             "upgrade PyDGD (pip install -U pydgd)"
         )
-
-
-def _record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> ModelRecord:
-    entries = {name: json.loads(metadata[name]) for name in _ENTRIES}
-    prior_options = dict(entries["prior"])
-    prior = PRIORS[prior_options.pop("name")](**prior_options)
-    state = dict(tensors)
-    representations = state.pop("representations")
-    # Torch draws a new layer's weights from the global generator, which loading must not touch.
-    with torch.random.fork_rng(devices=[]):
-        decoder = Decoder(**entries["decoder"])
-    model = JointModel(entries["genes"], decoder, prior, entries["scaling"], state["profile"])
-    model.load_state_dict(state)
-    return ModelRecord(
-        model=model.eval(),
-        representations=representations,
-        sample_names=tuple(entries["samples"]),
-        labels=None if entries["labels"] is None else tuple(entries["labels"]),
-        history=pd.DataFrame(entries["history"]).astype(float).astype({"epoch": int, "n_skipped": int}),
-        options=entries["options"],
-        provenance=entries["provenance"],
-        content_hash=metadata["sha256"],
-    )

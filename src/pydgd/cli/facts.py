@@ -40,6 +40,8 @@ def fit_in_words(model: DGD) -> str:
         model: A trained model.
     """
     best = model.provenance["best_epoch"]
+    if best == 0:
+        return "the start was kept: no epoch was better on the held-out samples"
     kept = model.history[model.history["epoch"] == best].iloc[0]
     held_out = float(kept["validation_nll"])
     watched = "" if math.isnan(held_out) else f", held-out {held_out:.3f}"

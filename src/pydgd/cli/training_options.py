@@ -20,7 +20,13 @@ def _choice(kind: type, name: str, default: object, says: str, panel: str) -> Ch
 _MODEL, _RUN, _LABELS = "The model", "The training", "Labels of the samples"
 
 TRAINING_OPTIONS = {
-    "latent_dim": _choice(int, "--latent-dim", 64, "Latent dimensions.", _MODEL),
+    "latent_dim": _choice(
+        int,
+        "--latent-dim",
+        None,
+        "Latent dimensions; by default one per 6 samples, at most 64.",
+        _MODEL,
+    ),
     "n_components": _choice(
         int,
         "--components",
@@ -70,7 +76,7 @@ TRAINING_OPTIONS = {
     "validation": _choice(
         float, "--validation", 0.1, "Share of the samples held out to watch the likelihood; 0: none.", _RUN
     ),
-    "validate_every": _choice(int, "--validate-every", 10, "Epochs between two looks at them.", _RUN),
+    "validate_every": _choice(int, "--validate-every", 5, "Epochs between two looks at them.", _RUN),
     "patience": _choice(int, "--patience", 3, "Looks without improvement before training stops.", _RUN),
     "group_key": _choice(
         str, "--group-key", None, "Column of obs whose groups are held out whole; by default donor.", _LABELS

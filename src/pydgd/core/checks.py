@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Argument checks of the core's public edge: a `ValueError` with name, value received and what is allowed."""
 
+import math
 from collections.abc import Collection
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
-from jaxtyping import Num
+from jaxtyping import Float, Num
 from torch import Tensor
 
 
@@ -33,7 +34,49 @@ def require_positive_int(name: str, value: object) -> int:
     return int(value)
 
 
-def require_choice(name: str, value: str, allowed: Collection[str]) -> str:
+def require_positive_number(name: str, value: object) -> float:
+    """Return `value` as a ``float``, or raise.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller gave; any real number type or a tensor of one number, but not a ``bool``.
+
+    Returns:
+        The value as a plain Python number.
+
+    Raises:
+        ValueError: If `value` is not a finite number above 0.
+
+    Example:
+        >>> require_positive_number("r_init", "2")
+        Traceback (most recent call last):
+        ...
+        ValueError: r_init must be a finite number > 0, got '2'
+    """
+    given = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+    number = float(given) if not isinstance(given, bool) and isinstance(given, Real) else math.nan
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+    return number
+
+
+def as_float(x: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`x` itself if its dtype is a float's, else `x` in torch's default float, which truncates nothing.
+
+    Args:
+        x: Values of any shape.
+
+    Returns:
+        The values.
+
+    Example:
+        >>> as_float(torch.tensor([3]))
+        tensor([3.])
+    """
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+
+
+def require_choice(name: str, value: object, allowed: Collection[str]) -> str:
     """Return `value` if it is one of `allowed`, or raise.
 
     Args:
@@ -53,7 +96,7 @@ def require_choice(name: str, value: str, allowed: Collection[str]) -> str:
         ...
         ValueError: activation must be one of 'softplus', 'sigmoid'; got 'tanh'
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
 

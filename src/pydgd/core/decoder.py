@@ -3,7 +3,9 @@
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from numbers import Real
 from typing import Any, TypedDict
 
 import torch
@@ -111,7 +113,7 @@ class Decoder(nn.Module):
         Raises:
             ValueError: If the last dimension of `z` is not D.
         """
-        if z.shape[-1] != self.latent_dim:
+        if z.dim() == 0 or z.shape[-1] != self.latent_dim:
             raise ValueError(f"z must have a last dimension of {self.latent_dim}, got shape {tuple(z.shape)}")
         outputs: Outputs = self.output_module(self.trunk(z))
         return outputs
@@ -210,23 +212,38 @@ def _peer_name(name: str) -> str:
     return "nb." + rest.replace("layer_log_r", "_layer_r_values").replace("layer_means", "_layer_means")
 
 
+def _require_sequence(name: str, value: object) -> None:
+    # A string is a sequence too, of letters.
+    if isinstance(value, str | Mapping) or not isinstance(value, Collection):
+        raise ValueError(  # noqa: TRY004  # as for every argument of the core
+            f"{name} must be a list with one entry per hidden layer, got {value!r}"
+        )
+
+
 def _widths(n_units: Sequence[int]) -> list[int]:
+    _require_sequence("n_units_hidden_layers", n_units)
     return [require_positive_int(f"n_units_hidden_layers[{i}]", n) for i, n in enumerate(n_units)]
 
 
 def _activation_names(names: Sequence[str], *, n_layers: int) -> list[str]:
+    _require_sequence("activations", names)
     if len(names) != n_layers:
         raise ValueError(f"activations must hold one name per hidden layer, {n_layers}; got {len(names)}")
     return [require_choice(f"activations[{i}]", name, ACTIVATIONS) for i, name in enumerate(names)]
 
 
-def _share(name: str, value: float) -> float:
-    if not 0.0 <= value < 1.0:
+def _share(name: str, value: object) -> float:
+    number = float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
+    if not 0.0 <= number < 1.0:
         raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}")
-    return float(value)
+    return number
 
 
 def _options_of(module_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ValueError(  # noqa: TRY004  # as for every argument of the core
+            f"output_module_options must be a mapping of names to values, got {options!r}"
+        )
     parameters = list(inspect.signature(OUTPUT_MODULES[module_name]).parameters.values())[1:]
     allowed = [p.name for p in parameters]
     unknown = [name for name in options if name not in allowed]

@@ -10,7 +10,13 @@ from jaxtyping import Bool, Float, Num
 from torch import Generator, Tensor, nn
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
-from pydgd.core.checks import require_choice, require_positive_int, require_range, require_same_shape
+from pydgd.core.checks import (
+    as_float,
+    require_choice,
+    require_positive_int,
+    require_range,
+    require_same_shape,
+)
 from pydgd.core.distributions import log_factorial
 
 # What a module's forward returns: the means, or the means and ln r.
@@ -42,6 +48,7 @@ class OutputModule(nn.Module, ABC):
 
     Attributes:
         name: Key of the class in `pydgd.core.outputmodules.OUTPUT_MODULES`.
+        predicts_r: Whether `forward` returns ln r beside the means.
         layer_means: Linear layer whose activated output is the means.
 
     Args:
@@ -54,6 +61,7 @@ class OutputModule(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    predicts_r: ClassVar[bool] = False
     _family: ClassVar[CountFamily]
 
     def __init__(self, input_dim: int, output_dim: int, activation: str = "softplus") -> None:
@@ -102,9 +110,7 @@ class OutputModule(nn.Module, ABC):
         """Start from this r of every gene, > 0, shape ``(G,)``; a Poisson layer ignores it."""
 
     @staticmethod
-    def rescale(
-        means: Float[Tensor, "*shape"], scaling_factors: Num[Tensor, "..."]
-    ) -> Float[Tensor, "*shape"]:
+    def rescale(means: Num[Tensor, "*shape"], scaling_factors: Num[Tensor, "..."]) -> Float[Tensor, "*shape"]:
         """Multiply means by their sample's scaling factor, ``mu = s * m``.
 
         Args:
@@ -113,10 +119,11 @@ class OutputModule(nn.Module, ABC):
                 as `means` that starts with N and broadcasts, such as ``(N, 1)``.
 
         Returns:
-            Expected reads, shape and dtype of `means`.
+            Expected reads, shape and dtype of `means`; integer means become torch's default float.
 
         Raises:
-            ValueError: If the shapes do not fit or a factor is negative or not finite.
+            ValueError: If the shapes do not fit, a factor is negative or not finite, or a product too large
+                for the dtype.
 
         Example:
             >>> OutputModule.rescale(torch.ones(2, 2), torch.tensor([3.0, 5.0]))
@@ -124,7 +131,14 @@ class OutputModule(nn.Module, ABC):
                     [5., 5.]])
         """
         require_range("scaling_factors", scaling_factors)
-        return means * _along_first(scaling_factors, means).to(means.dtype)
+        means = as_float(means)
+        mu: Tensor = means * _along_first(scaling_factors, means).to(means.dtype)
+        if bool((~mu.isfinite() & means.isfinite()).any()):
+            raise ValueError(
+                f"scaling_factors must keep means * scaling_factors within {means.dtype}; the largest factor "
+                f"is {scaling_factors.max().item():.3g}, the largest mean {means.max().item():.3g}"
+            )
+        return mu
 
     def nll(
         self,
@@ -260,7 +274,7 @@ class MeansOnlyModule(OutputModule):
     def log_prob(
         self,
         obs_counts: Num[Tensor, "*shape"],
-        pred_means: Float[Tensor, "..."],
+        pred_means: Num[Tensor, "..."],
         scaling_factors: Num[Tensor, "..."],
     ) -> Float[Tensor, "*shape"]:
         """Log-mass of the counts, element-wise.
@@ -281,7 +295,7 @@ class MeansOnlyModule(OutputModule):
     def loss(
         self,
         obs_counts: Num[Tensor, "*shape"],
-        pred_means: Float[Tensor, "..."],
+        pred_means: Num[Tensor, "..."],
         scaling_factors: Num[Tensor, "..."],
     ) -> Float[Tensor, "*shape"]:
         """Minus `log_prob`, element-wise: same arguments, errors and shape."""
@@ -290,7 +304,7 @@ class MeansOnlyModule(OutputModule):
     def sample(
         self,
         n: int,
-        pred_means: Float[Tensor, "*shape"],
+        pred_means: Num[Tensor, "*shape"],
         scaling_factors: Num[Tensor, "..."],
         *,
         generator: Generator | None = None,

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Output layers of the decoder: negative binomial with r per gene or per gene and sample, and Poisson."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Generator, Tensor, nn
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
 from pydgd.core.checks import (
+    as_float,
     require_broadcastable,
     require_choice,
     require_finite,
+    require_positive_number,
     require_range,
     require_same_shape,
 )
@@ -52,6 +56,7 @@ def _checked_nb_log_mass(k: Tensor, m: Tensor, r: Tensor) -> Tensor:
     require_range("m", m)
     require_range("r", r, positive=True)
     require_broadcastable(k=k, m=m, r=r)
+    m, r = as_float(m), as_float(r)
     return nb_log_mass(k, m, r.log().to(m.dtype))
 
 
@@ -86,10 +91,10 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
         self, input_dim: int, output_dim: int, r_init: float | int, activation: str = "softplus"
     ) -> None:
         super().__init__(input_dim, output_dim, activation)
-        first = torch.tensor(float(r_init), dtype=torch.float64)
-        require_range("r_init", first, positive=True)
-        log_r = first.log().to(self.layer_means.weight.dtype)
-        self._log_r = nn.Parameter(log_r.repeat(1, self.output_dim))
+        log_r = math.log(require_positive_number("r_init", r_init))
+        self._log_r = nn.Parameter(
+            torch.full((1, self.output_dim), log_r, dtype=self.layer_means.weight.dtype)
+        )
 
     @property
     def log_r(self) -> nn.Parameter:
@@ -98,7 +103,7 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
 
     @staticmethod
     def log_prob_mass(
-        k: Num[Tensor, "..."], m: Float[Tensor, "..."], r: Float[Tensor, "..."]
+        k: Num[Tensor, "..."], m: Num[Tensor, "..."], r: Num[Tensor, "..."]
     ) -> Float[Tensor, "..."]:
         r"""Log-mass of the negative binomial, element-wise.
 
@@ -113,7 +118,7 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
             r: Inverse dispersions > 0.
 
         Returns:
-            Nats, in the dtype of `m`.
+            Nats, in the dtype of `m`, torch's default where that is an integer type.
 
         Raises:
             ValueError: If a value is out of range or the shapes do not broadcast.
@@ -177,6 +182,7 @@ class OutputModuleNBFullDispersion(OutputModule):
     """
 
     name = "nb_full_dispersion"
+    predicts_r = True
     _family = _NEGATIVE_BINOMIAL
 
     def __init__(
@@ -218,7 +224,7 @@ class OutputModuleNBFullDispersion(OutputModule):
 
     @staticmethod
     def log_prob_mass(
-        k: Num[Tensor, "..."], m: Float[Tensor, "..."], r: Float[Tensor, "..."]
+        k: Num[Tensor, "..."], m: Num[Tensor, "..."], r: Num[Tensor, "..."]
     ) -> Float[Tensor, "..."]:
         """Log-mass of the negative binomial: see `OutputModuleNBFeatureDispersion.log_prob_mass`."""
         return _checked_nb_log_mass(k, m, r)
@@ -226,8 +232,8 @@ class OutputModuleNBFullDispersion(OutputModule):
     def log_prob(
         self,
         obs_counts: Num[Tensor, "*shape"],
-        pred_means: Float[Tensor, "..."],
-        pred_log_r_values: Float[Tensor, "..."],
+        pred_means: Num[Tensor, "..."],
+        pred_log_r_values: Num[Tensor, "..."],
         scaling_factors: Num[Tensor, "..."],
     ) -> Float[Tensor, "*shape"]:
         """Log-mass of the counts, element-wise.
@@ -250,8 +256,8 @@ class OutputModuleNBFullDispersion(OutputModule):
     def loss(
         self,
         obs_counts: Num[Tensor, "*shape"],
-        pred_means: Float[Tensor, "..."],
-        pred_log_r_values: Float[Tensor, "..."],
+        pred_means: Num[Tensor, "..."],
+        pred_log_r_values: Num[Tensor, "..."],
         scaling_factors: Num[Tensor, "..."],
     ) -> Float[Tensor, "*shape"]:
         """Minus `log_prob`, element-wise: same arguments, errors and shape."""
@@ -260,8 +266,8 @@ class OutputModuleNBFullDispersion(OutputModule):
     def sample(
         self,
         n: int,
-        pred_means: Float[Tensor, "*shape"],
-        pred_log_r_values: Float[Tensor, "..."],
+        pred_means: Num[Tensor, "*shape"],
+        pred_log_r_values: Num[Tensor, "..."],
         scaling_factors: Num[Tensor, "..."],
         *,
         generator: Generator | None = None,
@@ -331,7 +337,7 @@ class OutputModulePoisson(MeansOnlyModule):
         super().__init__(input_dim, output_dim, activation)
 
     @staticmethod
-    def log_prob_mass(k: Num[Tensor, "..."], m: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def log_prob_mass(k: Num[Tensor, "..."], m: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         r"""Log-mass of the Poisson distribution, :math:`k \ln m - m - \ln k!`, element-wise.
 
         At m = 0 < k, where it is minus infinity, ln m is replaced by ln 1e-10. Differentiable in `m`.
@@ -341,7 +347,7 @@ class OutputModulePoisson(MeansOnlyModule):
             m: Means >= 0.
 
         Returns:
-            Nats, in the dtype of `m`.
+            Nats, in the dtype of `m`, torch's default where that is an integer type.
 
         Raises:
             ValueError: If a value is out of range or the shapes do not broadcast.
@@ -353,7 +359,7 @@ class OutputModulePoisson(MeansOnlyModule):
         require_range("k", k)
         require_range("m", m)
         require_broadcastable(k=k, m=m)
-        return poisson_log_mass(k, m)
+        return poisson_log_mass(k, as_float(m))
 
     def log_r_of(self, outputs: Outputs) -> None:
         """None: Poisson counts have no r."""

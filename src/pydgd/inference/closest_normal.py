@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The closest normal of labelled counts: search, decode, label."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydgd.core.model import JointModel
 from pydgd.data import AlignedCounts, scaling_factors
 from pydgd.inference.result import ClosestNormal
 from pydgd.inference.search import Representations, SearchOptions, find_representations
+
+_log = logging.getLogger(__name__)
 
 # Converged: one more Newton step would gain less than this, in nats; the float32 sums are not finer.
 CONVERGED = 0.01
@@ -53,6 +56,7 @@ def closest_normal(
     s = torch.as_tensor(factors, dtype=counts.dtype)
     measured = torch.as_tensor(query.measured)
     found = find_representations(model, counts, s, measured=measured, options=options, progress=progress)
+    _report_unconverged(found, query.sample_names)
     means, r = _decode(model, found.z.to(counts.dtype), s)
     return ClosestNormal(
         sample_names=query.sample_names,
@@ -66,6 +70,20 @@ def closest_normal(
         fit=_fit_table(found, factors, query),
         provenance=dict(provenance or {}, point="map"),
     )
+
+
+def _report_unconverged(found: Representations, sample_names: tuple[str, ...]) -> None:
+    names = [
+        name for name, rest in zip(sample_names, found.decrement.tolist(), strict=True) if rest >= CONVERGED
+    ]
+    if names:
+        _log.warning(
+            "%d of %d samples did not converge (first: %r): their closest normal may be improved by a larger "
+            "max_iter, see dgd_newton_decrement",
+            len(names),
+            len(sample_names),
+            names[0],
+        )
 
 
 @torch.no_grad()

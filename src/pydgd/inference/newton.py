@@ -11,6 +11,8 @@ from pydgd.inference.optimum import Optimum
 # A trial that lowers the objective relaxes the damping fivefold; one that does not stiffens it tenfold
 # (Marquardt 1963). Above 1e8 a step is too short to change float32 means.
 RELAX, STIFFEN, LEAST, MOST = 0.2, 10.0, 1e-8, 1e8
+# Shares of the diagonal that are added, in turn, to a curvature that rounding left indefinite.
+JITTER = (1e-7, 1e-5, 1e-3, 1e-1)
 
 
 @torch.no_grad()
@@ -41,7 +43,7 @@ def newton(
     z, value = start.clone(), objective.value(start)
     running = torch.ones_like(value, dtype=torch.bool)
     gradient, curvature = torch.zeros_like(z), z.new_zeros(*z.shape, z.shape[1])
-    decrement, damping = torch.zeros_like(value), torch.zeros_like(value)
+    decrement, damping = torch.full_like(value, torch.inf), torch.zeros_like(value)
     evaluations = torch.ones(len(z), dtype=torch.int64)
     moved = running
     for left in reversed(range(max_iter)):
@@ -76,12 +78,29 @@ def _renew(
 
 def _step(gradient: Tensor, curvature: Tensor, damping: Tensor) -> Tensor:
     diagonal = torch.diag_embed(torch.diagonal(curvature, dim1=-2, dim2=-1))
-    factor = torch.linalg.cholesky(curvature + damping[:, None, None] * diagonal)
+    factor, _ = _cholesky(curvature + damping[:, None, None] * diagonal)
     return -torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
 
 
 def _decrement(gradient: Tensor, curvature: Tensor) -> Tensor:
     """What the undamped step promises: half of gᵀH⁻¹g, nats."""
-    factor = torch.linalg.cholesky(curvature)
+    factor, failed = _cholesky(curvature)
     solved = torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
-    return 0.5 * (gradient * solved).sum(-1)
+    return torch.where(failed, torch.inf, 0.5 * (gradient * solved).sum(-1))
+
+
+def _cholesky(matrices: Tensor) -> tuple[Tensor, Bool[Tensor, " n"]]:
+    """Lower factors, and which samples have none however much is added to their diagonal.
+
+    The float32 products behind a curvature of 1e9 reads in one gene need not be positive definite.
+    """
+    factor, info = torch.linalg.cholesky_ex(matrices)
+    diagonal = torch.diagonal(matrices, dim1=-2, dim2=-1)
+    for share in JITTER:
+        failed = info > 0
+        if not bool(failed.any()):
+            break
+        stiffer = matrices + torch.where(failed, share, 0.0)[:, None, None] * torch.diag_embed(diagonal)
+        factor, info = torch.linalg.cholesky_ex(stiffer)
+    failed = (info > 0).reshape(-1, 1, 1)
+    return torch.where(failed, torch.eye(matrices.shape[-1], dtype=matrices.dtype), factor), failed.flatten()

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from jaxtyping import Bool, Float, Int
 
+from pydgd.data import as_counts
 from pydgd.errors import NamesError
 
 
@@ -40,11 +41,11 @@ class ClosestNormal:
     fit: pd.DataFrame
     provenance: dict[str, Any]
 
-    def to_anndata(self, query: AnnData) -> AnnData:
+    def to_anndata(self, query: AnnData | pd.DataFrame) -> AnnData:
         """The query with its closest normal beside the counts.
 
         Args:
-            query: The counts that were asked about; not changed.
+            query: The counts that were asked about, AnnData or a DataFrame of samples × genes; not changed.
 
         Returns:
             Samples and genes in the query's order, sharing the query's X, with ``obsm["X_dgd"]``,
@@ -53,8 +54,10 @@ class ClosestNormal:
             have NaN.
 
         Raises:
+            CountsError: If a DataFrame does not hold counts.
             NamesError: If the query has other samples.
         """
+        query = as_counts(query) if isinstance(query, pd.DataFrame) else query
         rows = self.rows_of(query.obs_names)
         columns = pd.Index(self.genes).get_indexer(query.var_names)
         fit = self.fit.iloc[rows]
@@ -76,6 +79,12 @@ class ClosestNormal:
         elif self.r is not None:
             result.layers["dgd_r"] = _take(self.r[rows], columns)
         return result
+
+    def __repr__(self) -> str:
+        return (
+            f"ClosestNormal({len(self.sample_names):,} samples, {len(self.genes):,} genes, "
+            f"point {self.provenance.get('point')!r})"
+        )
 
     def rows_of(self, sample_names: pd.Index) -> Int[np.ndarray, " n"]:
         """Row numbers of samples, by name.

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pydgd.core.model import JointModel
-from pydgd.core.outputbase import MeansOnlyModule
+from pydgd.errors import ConfigError
 from pydgd.inference.lbfgs import lbfgs
 from pydgd.inference.newton import newton
 from pydgd.inference.objective import FrozenObjective
@@ -21,20 +22,39 @@ from pydgd.inference.optimum import Optimum
 BLOCK = 8
 
 
-class SearchOptions(NamedTuple):
+# Without curvature a step tells less, and with hidden layers there may be several optima: five times the
+# evaluations, twice the starts.
+LBFGS_ITERATIONS, LBFGS_STARTS = 5, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
     """How hard to search.
 
     Attributes:
-        n_starts: Component means that are refined; the best one after `scout_iter` goes on.
-        scout_iter: Evaluations spent on each start.
-        max_iter: Most evaluations spent on the best one.
+        n_starts: Component means that are refined; the best one after `scout_iter` goes on. Twice as many
+            without Newton steps.
+        scout_iter: Evaluations spent on each start; five times as many without Newton steps.
+        max_iter: Most evaluations spent on the best one; five times as many without Newton steps.
         tolerance: Converged when one more Newton step promises less than this, in nats.
+
+    Raises:
+        ConfigError: If a number is not positive, or a count not whole.
     """
 
     n_starts: int = 2
     scout_iter: int = 4
     max_iter: int = 60
     tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse what would certify a search that never ran."""
+        for name in ("n_starts", "scout_iter", "max_iter"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if not 0 < self.tolerance < float("inf"):
+            raise ConfigError(f"tolerance must be > 0 and finite, in nats, got {self.tolerance!r}")
 
 
 class Representations(NamedTuple):
@@ -110,10 +130,14 @@ def frozen(model: JointModel) -> Iterator[None]:
 
 def refine(objective: FrozenObjective, start: Tensor, *, max_iter: int, tolerance: float) -> Optimum:
     """Follow the objective down from a start: by Newton steps where the decoder is linear, else by L-BFGS."""
-    decoder = objective.model.decoder
-    # The Newton system knows how the means change with z, not how a predicted r does.
-    known = len(decoder.trunk) == 0 and isinstance(decoder.output_module, MeansOnlyModule)
-    return (newton if known else lbfgs)(objective, start, max_iter=max_iter, tolerance=tolerance)
+    if has_newton_system(objective.model):
+        return newton(objective, start, max_iter=max_iter, tolerance=tolerance)
+    return lbfgs(objective, start, max_iter=LBFGS_ITERATIONS * max_iter, tolerance=tolerance)
+
+
+def has_newton_system(model: JointModel) -> bool:
+    """Whether the curvature in z is known: it is that of the means, not of a predicted r."""
+    return len(model.decoder.trunk) == 0 and not model.decoder.output_module.predicts_r
 
 
 @torch.no_grad()
@@ -135,7 +159,8 @@ def _row(outputs: Tensor | tuple[Tensor, Tensor], k: int) -> Tensor | tuple[Tens
 
 def _search_block(objective: FrozenObjective, options: SearchOptions) -> Representations:
     prior = objective.model.prior
-    n_starts = min(options.n_starts, prior.n_components)
+    starts = options.n_starts * (1 if has_newton_system(objective.model) else LBFGS_STARTS)
+    n_starts = min(starts, prior.n_components)
     best = component_scores(objective).topk(n_starts, largest=False).indices
     means = prior.means.detach().double()
     scouts = [

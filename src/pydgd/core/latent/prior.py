@@ -5,8 +5,10 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
+
+from pydgd.core.checks import as_float
 
 
 class LatentPrior(nn.Module, ABC):
@@ -44,7 +46,7 @@ class LatentPrior(nn.Module, ABC):
 
     @abstractmethod
     def component_log_prob(
-        self, z: Float[Tensor, "n_samples latent_dim"]
+        self, z: Num[Tensor, "n_samples latent_dim"]
     ) -> Float[Tensor, "n_samples n_components"]:
         r"""Joint log density :math:`\ln w_k + \ln N(z; \mu_k, \Sigma_k)` of every row and component.
 
@@ -52,7 +54,7 @@ class LatentPrior(nn.Module, ABC):
             z: Representations, (N, D).
 
         Returns:
-            Nats, (N, K); differentiable in `z`.
+            Nats, (N, K), differentiable in `z` and in its dtype (of an integer `z`: torch's default float).
 
         Raises:
             ValueError: If `z` has another number of dimensions than the prior.
@@ -79,17 +81,17 @@ class LatentPrior(nn.Module, ABC):
     def config(self) -> dict[str, Any]:
         """JSON-ready arguments: `PRIORS[name](**config)` and `load_state_dict` rebuild this prior."""
 
-    def log_prob(self, z: Float[Tensor, "n_samples latent_dim"]) -> Float[Tensor, " n_samples"]:
+    def log_prob(self, z: Num[Tensor, "n_samples latent_dim"]) -> Float[Tensor, " n_samples"]:
         """Log density of each row under the whole mixture, nats, (N,)."""
-        return torch.logsumexp(self.component_log_prob(z.double()), dim=1).to(z.dtype)
+        return torch.logsumexp(self.component_log_prob(z.double()), dim=1).to(as_float(z).dtype)
 
     def responsibilities(
-        self, z: Float[Tensor, "n_samples latent_dim"]
+        self, z: Num[Tensor, "n_samples latent_dim"]
     ) -> Float[Tensor, "n_samples n_components"]:
         """Posterior probability of each component given each row, (N, K); rows sum to one."""
-        return torch.softmax(self.component_log_prob(z.double()), dim=1).to(z.dtype)
+        return torch.softmax(self.component_log_prob(z.double()), dim=1).to(as_float(z).dtype)
 
-    def predict(self, z: Float[Tensor, "n_samples latent_dim"]) -> Int[Tensor, " n_samples"]:
+    def predict(self, z: Num[Tensor, "n_samples latent_dim"]) -> Int[Tensor, " n_samples"]:
         """Index of the most probable component of each row, (N,)."""
         return self.component_log_prob(z).argmax(dim=1)
 
@@ -100,7 +102,7 @@ class LatentPrior(nn.Module, ABC):
 
     def precisions(
         self,
-        z: Float[Tensor, "n_samples latent_dim"],
+        z: Num[Tensor, "n_samples latent_dim"],
         *,
         component_precisions: Float[Tensor, "n_components latent_dim latent_dim"] | None = None,
     ) -> Float[Tensor, "n_samples latent_dim latent_dim"]:
@@ -118,7 +120,7 @@ class LatentPrior(nn.Module, ABC):
         """
         inverses = self.component_precisions() if component_precisions is None else component_precisions
         mixed = self.responsibilities(z).double() @ inverses.flatten(1)
-        return mixed.reshape(-1, self.latent_dim, self.latent_dim).to(z.dtype)
+        return mixed.reshape(-1, self.latent_dim, self.latent_dim).to(as_float(z).dtype)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Float[Tensor, "n latent_dim"]:
         """Independent draws from the mixture.
