@@ -70,7 +70,7 @@ def held_out_nll(model_path, normals):
 
 
 def parity():
-    """Largest errors against the peer's values where m/(r+m) >= 1e-5: NB per max(1, abs), Poisson relative."""
+    """Largest errors against the peer where m/(r+m) >= 1e-5: NB per max(1, abs), Poisson relative."""
     reference = json.loads((SHARED / "peer/artifacts/reference/reference_values.json").read_text())
     nb, poisson = reference["nb_logpmf"], reference["poisson_logpmf"]
     k, m, r = (torch.tensor(nb[name], dtype=torch.float64) for name in ("k", "m", "r"))

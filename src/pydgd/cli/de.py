@@ -3,7 +3,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,7 +56,7 @@ def de(
     """
     start = time.monotonic()
     check_output(output, TABLES, inputs=[model, counts])
-    settings = {"rule": rule, "adjust": adjust, "padj_below": padj_below}
+    settings: dict[str, Any] = {"rule": rule, "adjust": adjust, "padj_below": padj_below}
     _check(settings)
     from pydgd import DGD, differential_expression
     from pydgd.cli.counts import read
@@ -73,7 +73,7 @@ def de(
     news.say(terminal, f"{len(table):,} rows", since=start)
 
 
-def _check(settings: dict[str, str | float | None]) -> None:
+def _check(settings: dict[str, Any]) -> None:
     """Refuse settings before the search rather than after it."""
     from pydgd.stats import Settings
 
