@@ -339,3 +339,11 @@ def test_poisson_matches_the_peer(shared: Path) -> None:
     k, m = (torch.tensor(stored[axis], dtype=torch.float64) for axis in "km")
     expected = torch.tensor(stored["value"], dtype=torch.float64)
     assert torch.allclose(poisson_log_mass(k[:, None], m), expected, rtol=1e-5)
+
+
+def test_nan_mean_leaves_its_neighbours_alone() -> None:
+    """It is NaN itself; a mean of zero beside it still follows the specification's rule."""
+    k, log_r = torch.full((3,), 5.0), torch.zeros(3)
+    found = nb_log_mass(k, torch.tensor([torch.nan, 0.0, 4.0]), log_r)
+    assert bool(found[0].isnan())
+    assert torch.equal(found[1:], nb_log_mass(k[1:], torch.tensor([0.0, 4.0]), log_r[1:]))

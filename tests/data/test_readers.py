@@ -398,15 +398,27 @@ def test_a_damaged_gzip_is_found(tmp_path):
         ("sample,TP53\n", "no line after it"),
         ("just words\nand more\n", "no separator (comma, tab, semicolon, bar)"),
         ("a,b\nS1,1,2,3,4\n", "no separator"),
-        ("sample;TP53;MYC\nS1;1,5;2,0\n", "no column of numbers, e.g. 'TP53' starts with '1,5'"),
         ("sample,tissue\nS1,liver\n", "no column of numbers"),
     ],
 )
 def test_a_text_that_is_no_table_of_counts_is_refused(tmp_path, text, problem):
-    """Header only, prose, uneven lines, decimal commas, labels only."""
+    """Header only, prose, uneven lines, labels only."""
     path = tmp_path / "x.csv"
     path.write_text(text)
     assert problem in message_of(FileFormatError, path)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("gene", "value"), [("TP53", "1.852,0"), ("TP53", "1,5"), ("ENSG00000141510", "abc")]
+)
+def test_a_bad_value_never_turns_a_gene_into_a_label(tmp_path, n_samples, gene, value):
+    """Not even in a table of one sample, where one value is all that a column has."""
+    path = tmp_path / "x.csv"
+    rows = [f"S{i};{value if i == 0 else 7};2\n" for i in range(n_samples)]
+    path.write_text(f"sample;{gene};MYC\n" + "".join(rows))
+    message = message_of(CountsError, path, orient="samples")
+    assert f"row 'S0', column '{gene}' holds '{value}', not a number" in message
 
 
 def test_a_quoted_separator_does_not_make_up_for_a_missing_field(tmp_path):

@@ -148,3 +148,11 @@ def test_direction_is_that_of_the_smaller_mid_p_tail() -> None:
     two = tails([0, 1, 50, 99, 400], 100.0, 0.02)
     assert two.direction.tolist() == [-1, 1, 1, 1, 1]
     assert isinstance(two, Tails)
+
+
+def test_no_dispersion_falls_between_the_methods() -> None:
+    """Around r = 0.01, where one method hands over to the next, the tail is SciPy's."""
+    r = np.array([0.0099, 0.01, 0.0101])
+    log_upper = tails(np.full(3, 1e5), np.full(3, 1e6), r).log_upper
+    expected = [float(nbinom.logsf(1e5 - 1, one, one / (one + 1e6))) for one in r]
+    np.testing.assert_allclose(log_upper, expected, rtol=1e-9)

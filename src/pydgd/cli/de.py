@@ -78,6 +78,6 @@ def _check(settings: dict[str, Any]) -> None:
     from pydgd.stats import Settings
 
     try:
-        Settings(**settings)  # type: ignore[arg-type]  # it checks them itself
+        Settings(**settings)
     except ValueError as error:
         raise ConfigError(str(error)) from None

@@ -26,6 +26,7 @@ __all__ = [
 
 _NO_SHAPE = torch.Size()
 _RATE_MAX = 1e18  # torch.poisson counts in int64
+_R_MAX = 1e300  # at infinity the gamma draw over r would be NaN
 _R_MIN = 1e-250  # a gamma draw is at least 2e-308, which must still be 0 reads after the division by r
 
 
@@ -82,7 +83,12 @@ class NegativeBinomial(Distribution):
             Whole numbers in the dtype of `mu`.
         """
         with torch.no_grad():
-            r = self.r.double().clamp(min=_R_MIN).expand(self._extended_shape(sample_shape)).contiguous()
+            r = (
+                self.r.double()
+                .clamp(min=_R_MIN, max=_R_MAX)
+                .expand(self._extended_shape(sample_shape))
+                .contiguous()
+            )
             # float64: a float32 draw is at least 1e-38, of which r = 1e-30 and mu = 1e8 would make a read.
             factor = torch._standard_gamma(r, generator=generator) / r
             return _poisson_draws(factor * self.mu.double(), generator).to(self.mu.dtype)

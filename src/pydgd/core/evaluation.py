@@ -195,22 +195,22 @@ def fast_poisson(like: Tensor) -> Evaluator:
 
 
 def _has_tiny(mu: Tensor) -> bool:
-    """Whether any mean is 0, or too small for the fast kernels."""
-    return mu.numel() > 0 and mu.amin().item() < _TINY_MEAN
+    """Whether any mean is 0, too small for the fast kernels, or NaN, which hides such a mean."""
+    return mu.numel() > 0 and not mu.amin().item() >= _TINY_MEAN
 
 
 def _positive(mu: Tensor) -> Tensor:
-    return mu.double() if not _has_tiny(mu) else torch.where(mu > 0, mu.double(), 1.0)
+    return mu.double() if not _has_tiny(mu) else torch.where(mu == 0, 1.0, mu.double())
 
 
 def _patched(found: Terms, mu: Tensor, at_zero: Terms) -> Terms:
     """`at_zero` where mu is 0, and no gradient beyond what the dtype of mu can hold."""
     limit = torch.finfo(mu.dtype).max
-    descent = torch.where(mu > 0, found.descent, at_zero.descent).clamp(-limit, limit)
+    descent = torch.where(mu == 0, at_zero.descent, found.descent).clamp(-limit, limit)
     slope = found.slope
     if slope is not None and at_zero.slope is not None:
-        slope = torch.where(mu > 0, slope, at_zero.slope)
-    return Terms(torch.where(mu > 0, found.value, at_zero.value), descent, slope)
+        slope = torch.where(mu == 0, at_zero.slope, slope)
+    return Terms(torch.where(mu == 0, at_zero.value, found.value), descent, slope)
 
 
 def _row_sums(found: Terms, more: Tensor | None = None) -> Terms:

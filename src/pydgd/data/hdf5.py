@@ -47,7 +47,7 @@ def read_h5ad_parts(path: Path, layer: str | None) -> Parts:
             _log.info("%s: counts from %s", path, key)
             return Parts(read_elem(file[key]), _labels(file["obs"]), _labels(file["var"]))
     # anndata passes on what h5py met: OSError for a damaged chunk, KeyError for a missing part.
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
         raise damaged(path, "h5ad", error) from error
 
 

@@ -2,6 +2,7 @@
 """How a table of text is laid out, from its first lines: separator, names, and what the columns hold."""
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from pydgd.errors import FileFormatError
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _N_INSPECTED = 10
+_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
+_ALMOST_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*$")
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
 
 
@@ -53,7 +56,7 @@ def find_layout(header: str, lines: list[str], path: Path) -> Layout:
     n_fields = len(rows[0])
     label, names = ("", head) if len(head) == n_fields - 1 else (head[0], head[1:])
     columns = zip(*(row[1:] for row in rows if len(row) == n_fields), strict=True)
-    kinds = [_mostly_numbers(values) for values in columns]
+    kinds = [_holds_numbers(name, values) for name, values in zip(names, columns, strict=False)]
     numeric = tuple(i for i, number in enumerate(kinds) if number)
     if not numeric:
         raise FileFormatError(
@@ -99,10 +102,16 @@ def split_fields(line: str, separator: str) -> list[str]:
         return []
 
 
-def _mostly_numbers(values: tuple[str, ...]) -> bool:
-    """A column holds numbers unless most of its values are words; a stray word is an error found later."""
-    given = [value for value in values if value.strip().lower() not in _MISSING]
-    return 2 * sum(map(is_number, given)) > len(given) or not given
+def _holds_numbers(name: str, values: tuple[str, ...]) -> bool:
+    """Whether a column should hold numbers; a word among them is an error found later.
+
+    It should unless most of its values are words. One sample has one value, so that a single bad one would
+    turn a gene into a label: a gene's id as the header, or a number with separators (1,852), is counts too.
+    """
+    given = [value.strip() for value in values if value.strip().lower() not in _MISSING]
+    if 2 * sum(map(is_number, given)) > len(given) or not given:
+        return True
+    return bool(_ENSEMBL.match(name)) or any(map(_ALMOST_NUMBER.match, given))
 
 
 def is_number(value: str) -> bool:

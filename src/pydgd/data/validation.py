@@ -72,7 +72,7 @@ def validate_counts(
         )
     _check_reads(reads, samples)
     if n_fractional:
-        _log.info("rounded %s fractional values to whole counts", f"{n_fractional:,}")
+        _log.warning("rounded %s fractional values to whole counts", f"{n_fractional:,}")
         return _rounded(matrix)
     return matrix
 

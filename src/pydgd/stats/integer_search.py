@@ -20,7 +20,7 @@ def first_integer(holds: Condition, guess: FloatArray) -> FloatArray:
         guess: Where to look first, at least 1; 1-D.
 
     Returns:
-        The integers, as float64.
+        The integers, as float64; beyond 2**53 the nearest float above.
 
     Example:
         >>> targets = np.array([3.5, 700.0])
@@ -30,12 +30,15 @@ def first_integer(holds: Condition, guess: FloatArray) -> FloatArray:
     low, high = np.zeros_like(guess), np.floor(guess)
     places = np.arange(guess.size)
     while places.size:
-        places = places[~holds(high[places], places)]
+        places = places[~holds(high[places], places) & np.isfinite(high[places])]
         low[places] = high[places]
         high[places] *= 2
     places = np.flatnonzero(high - low > 1)
     while places.size:
-        middle = np.floor((low[places] + high[places]) / 2)
+        middle = np.floor(low[places] + (high[places] - low[places]) / 2)
+        # Beyond 2**53 neighbouring floats are more than 1 apart, and there may be none between the two.
+        between = (low[places] < middle) & (middle < high[places])
+        places, middle = places[between], middle[between]
         reached = holds(middle, places)
         high[places[reached]] = middle[reached]
         low[places[~reached]] = middle[~reached]

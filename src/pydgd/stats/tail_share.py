@@ -45,7 +45,7 @@ def _choose(
     # still above 1e-3, and its complement good to 1e-12.
     r = 1 / np.maximum(inverse_r, 1e-3)
     middle = (r < 30) & (odds > 2) & (k > 0) & ~tiny_r
-    middle &= ~is_upper | ((gamma_scaled < r + 2 * np.sqrt(r) + 1) & (r > 0.01))
+    middle &= ~is_upper | ((gamma_scaled < r + 2 * np.sqrt(r) + 1) & (inverse_r <= 100))
     return tiny_r, middle, (k > 0) & ~tiny_r & ~middle
 
 
