@@ -19,7 +19,7 @@ from pydgd.data import align_to_genes, as_counts, detected_genes, scaling_factor
 from pydgd.data.blocks import AnyMatrix
 from pydgd.errors import ConfigError, TrainingError
 from pydgd.inference import ClosestNormal, SearchOptions, closest_normal
-from pydgd.training import EpochReport, fit, split_groups
+from pydgd.training import EpochReport, TrainingResult, fit, split_groups
 
 _log = logging.getLogger(__name__)
 
@@ -106,21 +106,7 @@ class DGD:
             held_out=watched,
             progress=progress,
         )
-        record = ModelRecord(
-            model=result.model.eval(),
-            representations=result.representations,
-            sample_names=tuple(adata.obs_names[train]),
-            labels=None if labels is None else tuple(labels[train]),
-            history=result.history,
-            options=result.config.model_dump(mode="json"),
-            provenance={
-                "n_training_samples": int(train.size),
-                "n_held_out_samples": int(held_out.size),
-                "n_genes": len(aligned.genes),
-                "best_epoch": result.best_epoch,
-                "versions": versions(),
-            },
-        )
+        record = _record(result, adata, train, labels, n_held_out=int(held_out.size))
         return cls(with_content_hash(record))
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -237,6 +223,27 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
+
+
+def _record(
+    result: TrainingResult, adata: AnnData, train: np.ndarray, labels: np.ndarray | None, *, n_held_out: int
+) -> ModelRecord:
+    """What is kept of a run on the rows `train` of `adata`."""
+    return ModelRecord(
+        model=result.model.eval(),
+        representations=result.representations,
+        sample_names=tuple(adata.obs_names[train]),
+        labels=None if labels is None else tuple(labels[train]),
+        history=result.history,
+        options=result.config.model_dump(mode="json"),
+        provenance={
+            "n_training_samples": int(train.size),
+            "n_held_out_samples": n_held_out,
+            "n_genes": adata.n_vars,
+            "best_epoch": result.best_epoch,
+            "versions": versions(),
+        },
+    )
 
 
 def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
