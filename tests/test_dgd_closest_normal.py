@@ -2,7 +2,9 @@
 """What a trained `DGD` says of a query: names, company, masks, bad input."""
 
 import logging
+from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from scipy import sparse
 
 from pydgd import DGD, differential_expression
 from pydgd.data import Simulation, simulate_cohort
-from pydgd.errors import ConfigError, GeneMismatchError, NamesError
+from pydgd.errors import ConfigError, CountsError, GeneMismatchError, NamesError
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +126,24 @@ def test_unknown_genes_are_left_out(cohort: Simulation, model: DGD) -> None:
     assert model.closest_normal(table).means.tobytes() == model.closest_normal(cohort.cases).means.tobytes()
 
 
-def test_point_map_is_the_default(cohort: Simulation, model: DGD) -> None:
-    """And is recorded."""
-    default, named = model.closest_normal(cohort.cases), model.closest_normal(cohort.cases, point="map")
+@pytest.mark.parametrize("point", ["posterior", "map"])
+def test_the_point_is_recorded(cohort: Simulation, model: DGD, point: str) -> None:
+    """By its name."""
+    assert model.closest_normal(cohort.cases, point=point).provenance["point"] == point
+
+
+def test_posterior_is_the_default(cohort: Simulation, model: DGD) -> None:
+    """To the bit."""
+    default, named = (model.closest_normal(cohort.cases, **more) for more in ({}, {"point": "posterior"}))
     assert default.means.tobytes() == named.means.tobytes()
-    assert named.provenance["point"] == "map"
 
 
 @pytest.mark.parametrize("point", ["mean", "MAP", "", None])
 def test_unknown_point_is_refused(cohort: Simulation, model: DGD, point: object) -> None:
     """With those that there are."""
-    with pytest.raises((ConfigError, TypeError), match=rf"point must be one of map, got {point!r}|point"):
+    with pytest.raises(
+        (ConfigError, TypeError), match=rf"point must be one of posterior, map, got {point!r}|point"
+    ):
         model.closest_normal(cohort.cases, point=point)
 
 
@@ -179,6 +188,64 @@ def test_aliases_of_scvi_tools(cohort: Simulation, model: DGD) -> None:
     assert expression.index.tolist() == cohort.cases.obs_names.tolist()
     assert expression.columns.tolist() == list(model.genes)
     np.testing.assert_allclose(expression * normal.scaling_factors[:, None], normal.means, rtol=1e-6)
+
+
+def test_aliases_take_arrays_with_names(cohort: Simulation, model: DGD) -> None:
+    """As closest_normal does."""
+    cases, names = cohort.cases, {"sample_names": cohort.cases.obs_names, "genes": cohort.cases.var_names}
+    array = np.asarray(cases.X)
+    assert np.array_equal(
+        model.get_latent_representation(array, **names), model.get_latent_representation(cases)
+    )
+    pd.testing.assert_frame_equal(
+        model.get_normalized_expression(array, **names), model.get_normalized_expression(cases)
+    )
+    with pytest.raises(NamesError, match="pass sample_names"):
+        model.get_latent_representation(array)
+
+
+def test_chunks_of_a_backed_file(cohort: Simulation, model: DGD, tmp_path: Path) -> None:
+    """Put together they are the answer for the whole in memory, and so are the tests of their genes."""
+    cohort.cases.write_h5ad(tmp_path / "cases.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "cases.h5ad", backed="r")
+    whole = model.closest_normal(cohort.cases)
+    chunks = list(model.closest_normal_chunks(backed, chunk_size=4))
+    assert [chunk.sample_names for chunk in chunks] == [whole.sample_names[:4], whole.sample_names[4:]]
+    assert np.concatenate([chunk.means for chunk in chunks]).tobytes() == whole.means.tobytes()
+    pd.testing.assert_frame_equal(pd.concat([chunk.fit for chunk in chunks]), whole.fit, check_exact=True)
+    assert chunks[0].provenance == whole.provenance
+    tables = [differential_expression(backed[list(chunk.sample_names)], chunk) for chunk in chunks]
+    expected = differential_expression(cohort.cases, whole)
+    plain = {"sample": str, "gene": str}
+    pd.testing.assert_frame_equal(
+        pd.concat(tables, ignore_index=True).astype(plain), expected.astype(plain), check_exact=True
+    )
+    backed.file.close()
+
+
+def test_chunks_of_what_is_in_memory(cohort: Simulation, model: DGD) -> None:
+    """A table, or an array with names; by default the chunks are as large as memory allows."""
+    array = np.asarray(cohort.cases.X)
+    names = {"sample_names": cohort.cases.obs_names, "genes": cohort.cases.var_names}
+    expected = model.closest_normal(cohort.cases).means
+    for query, more in ((frame(cohort.cases), {}), (array, names)):
+        (chunk,) = model.closest_normal_chunks(query, **more)
+        assert chunk.means.tobytes() == expected.tobytes()
+
+
+def test_all_is_checked_before_the_first_search(cohort: Simulation, model: DGD) -> None:
+    """A bad count of the last sample, too few genes, an unknown point: told at the call."""
+    table = frame(cohort.cases)
+    bad = table.astype(float)
+    bad.iloc[-1, 0] = -1.0
+    with pytest.raises(CountsError, match=repr(table.index[-1])):
+        model.closest_normal_chunks(bad)
+    with pytest.raises(GeneMismatchError):
+        model.closest_normal_chunks(table.iloc[:, :20])
+    with pytest.raises(ConfigError, match="point must be one of posterior, map"):
+        model.closest_normal_chunks(table, point="mean")
+    with pytest.raises(ConfigError, match="chunk_size must be a whole number of samples"):
+        model.closest_normal_chunks(table, chunk_size=0)
 
 
 def test_two_genes_from_training_to_query(cohort: Simulation) -> None:

@@ -43,7 +43,7 @@ def test_rows_are_samples_and_genes_by_name(cohort: Simulation, normal: ClosestN
 
 
 def test_p_values_are_scipys(cohort: Simulation, normal: ClosestNormal) -> None:
-    """Twice the smaller mid-p tail of the distribution that the model expects."""
+    """Those of the negative binomial: twice the smaller mid-p tail of what the model expects."""
     table = differential_expression(cohort.cases, normal)
     k, mu = table["observed"].to_numpy(), table["baseMean"].to_numpy()
     if normal.r is None:
@@ -54,7 +54,7 @@ def test_p_values_are_scipys(cohort: Simulation, normal: ClosestNormal) -> None:
     half = 0.5 * law.pmf(k)
     expected = np.minimum(1, 2 * np.minimum(law.cdf(k - 1) + half, law.sf(k) + half))
     kept = expected > 1e-100
-    np.testing.assert_allclose(table["pvalue"][kept], expected[kept], rtol=1e-6)
+    np.testing.assert_allclose(table["pvalue_nb"][kept], expected[kept], rtol=1e-6)
 
 
 def test_sign_is_up_in_the_sample(cohort: Simulation, normal: ClosestNormal) -> None:
@@ -115,7 +115,7 @@ def test_wrong_options_are_refused(
 
 def test_other_samples_are_refused(cohort: Simulation, normal: ClosestNormal) -> None:
     """A sample without a closest normal is named."""
-    with pytest.raises(NamesError, match=r"1 samples have no closest normal here \(first: 'T1'\)"):
+    with pytest.raises(NamesError, match=r"1 sample has no closest normal here \(first: 'T1'\)"):
         differential_expression(
             table_of(cohort.cases).rename(index={cohort.cases.obs_names[0]: "T1"}), normal
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pydgd.errors import OutputError
-from pydgd.files import atomic_write, check_writable
+from pydgd.files import atomic_folder, atomic_write, check_folder, check_inside, check_writable
 
 
 def entries(folder: Path) -> list[str]:
@@ -211,3 +211,67 @@ def test_permissions_are_the_old_files_or_the_users_default(tmp_path):
             temporary.write_text("new")
     assert private.stat().st_mode & 0o777 == 0o600
     assert fresh.stat().st_mode == plain.stat().st_mode
+
+
+def make_folder(target: Path, content: str, error: BaseException | None = None) -> None:
+    """Write a folder with a mark and a file, or fail half-way."""
+    with atomic_folder(target, marks=["mark"]) as temporary:
+        (temporary / "mark").touch()
+        (temporary / "deep").mkdir()
+        if error is not None:
+            raise error
+        (temporary / "deep" / "file").write_text(content)
+
+
+def test_a_folder_appears_whole_and_replaces_its_like(tmp_path):
+    """Nothing of the older one is left."""
+    for content in ("old", "new"):
+        make_folder(tmp_path / "x.zarr", content)
+        assert entries(tmp_path) == ["x.zarr"]
+        assert (tmp_path / "x.zarr" / "deep" / "file").read_text() == content
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), OSError(errno.ENOENT, "other")])
+def test_an_error_leaves_the_older_folder(tmp_path, error):
+    """And no temporary one."""
+    make_folder(tmp_path / "x.zarr", "old")
+    with pytest.raises(type(error)):
+        make_folder(tmp_path / "x.zarr", "new", error)
+    assert entries(tmp_path) == ["x.zarr"]
+    assert (tmp_path / "x.zarr" / "deep" / "file").read_text() == "old"
+
+
+def test_a_full_disk_is_named_for_folders_too(tmp_path):
+    """As for files."""
+    with pytest.raises(OutputError, match="the disk is full; free some space"):
+        make_folder(tmp_path / "x.zarr", "new", OSError(errno.ENOSPC, "No space left on device"))
+    assert entries(tmp_path) == []
+
+
+def test_an_old_file_is_replaced_by_a_folder(tmp_path):
+    """Of the same name."""
+    (tmp_path / "x.zarr").write_text("old")
+    make_folder(tmp_path / "x.zarr", "new")
+    assert (tmp_path / "x.zarr" / "mark").exists()
+
+
+def test_folders_of_others_are_safe(tmp_path):
+    """Refused before and at writing."""
+    (tmp_path / "x.zarr").mkdir()
+    for refuse in (lambda path: check_folder(path, marks=["mark"]), lambda path: make_folder(path, "new")):
+        with pytest.raises(OutputError, match="not a result of this kind; remove it or choose another name"):
+            refuse(tmp_path / "x.zarr")
+        with pytest.raises(OutputError, match="does not exist"):
+            refuse(tmp_path / "none" / "x.zarr")
+    assert entries(tmp_path) == ["x.zarr"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    """Not a file that nobody asked for."""
+
+    def refuse(path, mode=0o666, exist_ok=True):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(OutputError, match=rf"cannot write {tmp_path}: permission denied"):
+        check_inside(tmp_path)

@@ -6,7 +6,8 @@ Names load on first use, so that importing the package costs nothing (torch alon
 Example:
     >>> import pydgd
     >>> sorted(pydgd.__all__)
-    ['ClosestNormal', 'DGD', '__version__', 'data', 'differential_expression', 'errors', 'pl', 'read_counts']
+    ['ClosestNormal', 'DGD', '__version__', 'calibration_report', 'data', 'differential_expression', 'errors',
+     'pl', 'read_counts']
 """
 
 from importlib import import_module
@@ -17,6 +18,7 @@ from pydgd._version import __version__
 if TYPE_CHECKING:
     from pydgd import data, errors
     from pydgd import plotting as pl
+    from pydgd.calibration import calibration_report
     from pydgd.data import read_counts
     from pydgd.dgd import DGD
     from pydgd.differential import differential_expression
@@ -26,6 +28,7 @@ __all__ = [
     "DGD",
     "ClosestNormal",
     "__version__",
+    "calibration_report",
     "data",
     "differential_expression",
     "errors",
@@ -36,6 +39,7 @@ __all__ = [
 _WHERE = {
     "DGD": ("pydgd.dgd", "DGD"),
     "ClosestNormal": ("pydgd.inference", "ClosestNormal"),
+    "calibration_report": ("pydgd.calibration", "calibration_report"),
     "data": ("pydgd.data", None),
     "differential_expression": ("pydgd.differential", "differential_expression"),
     "errors": ("pydgd.errors", None),

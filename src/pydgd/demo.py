@@ -18,7 +18,7 @@ from pydgd.data.h5ad_writer import write_h5ad
 from pydgd.dgd import DGD
 from pydgd.differential import differential_expression
 from pydgd.errors import OutputError
-from pydgd.files import atomic_write, check_writable
+from pydgd.files import atomic_write, check_inside
 from pydgd.inference import ClosestNormal
 from pydgd.plotting import latent_map, volcano
 
@@ -189,7 +189,7 @@ def make_folder(directory: str | PathLike[str]) -> Path:
     except OSError as error:
         reason = "there is a file of that name" if folder.exists() else error.strerror
         raise OutputError(f"cannot make the folder {folder}: {reason}; give another one with -o") from error
-    check_writable(folder / "a file")
+    check_inside(folder)
     return folder
 
 

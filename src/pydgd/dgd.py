@@ -2,7 +2,9 @@
 """`DGD`: a trained model as its user meets it, with names at every edge."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -15,19 +17,34 @@ from anndata import AnnData
 from pydgd._version import __version__
 from pydgd.checkpoints import ModelRecord, load_model, save_model, with_content_hash
 from pydgd.config import TrainingConfig, training_config
-from pydgd.data import align_to_genes, as_counts, detected_genes, scaling_factors, typical_profile
+from pydgd.data import (
+    CountRows,
+    align_to_genes,
+    as_counts,
+    count_rows,
+    detected_genes,
+    match_genes,
+    scaling_factors,
+    typical_profile,
+)
 from pydgd.data.blocks import AnyMatrix
 from pydgd.errors import ConfigError, TrainingError
-from pydgd.inference import ClosestNormal, SearchOptions, closest_normal
-from pydgd.training import EpochReport, TrainingResult, fit, split_groups
+from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closest_normal_chunks
+from pydgd.inference.closest_normal import find_and_decode
+from pydgd.inference.fit_reference import fit_reference
+from pydgd.inference.flags import FitFlags
+from pydgd.inference.neighbours import TrainingSamples
+from pydgd.inference.posterior import Posterior
+from pydgd.training import EpochReport, TrainingResult, calibrate, fit, split_groups
 
 _log = logging.getLogger(__name__)
 
 # Share of the median depth below which a training sample is most likely a failed library.
 SHALLOW = 0.01
 
-POINTS = ("map",)
-"""What `DGD.closest_normal` can return: ``map``, the decoded most probable representation."""
+POINTS = ("posterior", "map")
+"""What `DGD.closest_normal` can return: ``posterior``, which takes out by how much the whole sample departs
+from healthy ones, or ``map``, the decoded most probable representation."""
 
 
 class DGD:
@@ -107,7 +124,22 @@ class DGD:
             progress=progress,
         )
         record = _record(result, adata, train, labels, n_held_out=int(held_out.size))
-        return cls(with_content_hash(record))
+        rest = replace(
+            aligned,
+            counts=aligned.counts[held_out],
+            sample_names=tuple(adata.obs_names[held_out]),
+        )
+        found = find_and_decode(record.model, rest) if held_out.size else None
+        reference = fit_reference(rest, found, _training_samples(record))
+        calibration = calibrate(
+            record.model,
+            representations=record.representations,
+            counts=aligned.counts[train],
+            scaling_factors=factors[train],
+            held_out=rest,
+            found=found,
+        )
+        return cls(with_content_hash(replace(record, reference=reference, calibration=calibration)))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to one file (safetensors; no code inside), replacing what is there.
@@ -132,7 +164,7 @@ class DGD:
         *,
         sample_names: Iterable[str] | None = None,
         genes: Iterable[str] | None = None,
-        point: str = "map",
+        point: str = "posterior",
         min_shared: float = 0.5,
         options: SearchOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -144,7 +176,8 @@ class DGD:
                 or SciPy sparse matrix needs both kinds of names.
             sample_names: Names of the rows of an array.
             genes: Names of the columns of an array.
-            point: ``map``: the decoded most probable representation.
+            point: ``posterior``, or ``map`` for the decoded most probable representation (see `POINTS`); the
+                latter also where the model was trained without healthy samples held out.
             min_shared: Share of the model's genes that the query must have.
             options: How hard to search.
             progress: Called with samples done and samples in all.
@@ -158,14 +191,102 @@ class DGD:
             GeneMismatchError: If too few genes are shared.
             NamesError: If sample or gene names are missing or repeated.
         """
-        if point not in POINTS:
-            raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
+        check_point(point)
         counts = as_counts(query, sample_names=sample_names, genes=genes)
         aligned = align_to_genes(counts, self.genes, min_shared=min_shared)
-        provenance = {"model_sha256": self.record.content_hash, "versions": versions()}
         return closest_normal(
-            self.record.model, aligned, options=options, provenance=provenance, progress=progress
+            self.record.model,
+            aligned,
+            options=options,
+            flags=self.fit_flags,
+            posterior=self.posterior(point),
+            provenance=self._search_record(),
+            progress=progress,
         )
+
+    def closest_normal_chunks(
+        self,
+        query: AnnData | pd.DataFrame | AnyMatrix | CountRows,
+        *,
+        chunk_size: int | None = None,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
+        point: str = "posterior",
+        min_shared: float = 0.5,
+        options: SearchOptions | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[ClosestNormal]:
+        """Find closest normals of any number of samples, some at a time, so that memory does not grow.
+
+        All names and counts are checked before the first search. Put together, the chunks are to the bit what
+        `closest_normal` returns; the other arguments and errors are its.
+
+        Args:
+            query: Counts, samples × genes. Those of a backed AnnData stay on the disk.
+            chunk_size: Samples at a time; by default as many as take an eighth of the available memory, at
+                least 8 and at most 64.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
+            point: ``posterior``, or ``map`` for the decoded most probable representation (see `POINTS`); the
+                latter also where the model was trained without healthy samples held out.
+            min_shared: Share of the model's genes that the query must have.
+            options: How hard to search.
+            progress: Called with samples done and samples in all.
+
+        Returns:
+            An iterator over the closest normals of consecutive samples.
+
+        Raises:
+            ConfigError: If `chunk_size` is not a whole number of at least 1, or `point` is unknown.
+
+        Example:
+            >>> from pydgd import differential_expression
+            >>> from pydgd.data import simulate_cohort
+            >>> cohort = simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=200, seed=0)
+            >>> model, cases = DGD.fit(cohort.normals, latent_dim=4, epochs=5), cohort.cases
+            >>> for normal in model.closest_normal_chunks(cases, chunk_size=16):
+            ...     table = differential_expression(cases[list(normal.sample_names)], normal)
+            >>> table["sample"].nunique()
+            16
+        """
+        check_point(point)
+        counts = count_rows(query, sample_names=sample_names, genes=genes)
+        return closest_normal_chunks(
+            self.record.model,
+            counts,
+            match_genes(counts.labels, self.genes, min_shared=min_shared),
+            chunk_size=chunk_size,
+            options=options,
+            flags=self.fit_flags,
+            posterior=self.posterior(point),
+            provenance=self._search_record(),
+            progress=progress,
+        )
+
+    @cached_property
+    def _posterior(self) -> Posterior | None:
+        """What takes a sample's departure out of its closest normal; None without calibration."""
+        known = self.record.calibration
+        if known is None:
+            return None
+        return Posterior(
+            self.record.model, misfit_limit=known.misfit_limit, log_r=known.log_r, null=known.null
+        )
+
+    def posterior(self, point: str) -> Posterior | None:
+        """What makes a point of the most probable one.
+
+        Args:
+            point: One of `POINTS`.
+
+        Returns:
+            None if nothing does: for ``map``, and without calibration.
+        """
+        return self._posterior if point == "posterior" else None
+
+    def _search_record(self) -> dict[str, Any]:
+        """What decided the answers to a query, besides its options."""
+        return {"model_sha256": self.record.content_hash, "versions": versions()}
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -191,19 +312,48 @@ class DGD:
             return None
         return pd.Series(self.record.labels, index=pd.Index(self.record.sample_names), name="label")
 
+    @cached_property
+    def fit_flags(self) -> FitFlags:
+        """What says of a query's fit whether it is that of a healthy sample, with its thresholds."""
+        return FitFlags(_training_samples(self.record), self.record.reference)
+
     @property
     def provenance(self) -> dict[str, Any]:
         """Numbers of samples and genes, options, versions and content hash."""
         record = self.record
         return {**record.provenance, "options": record.options, "sha256": record.content_hash}
 
-    def get_latent_representation(self, query: AnnData | pd.DataFrame) -> np.ndarray:
-        """Representations of a query, (N, D); scvi-tools' name."""
-        return self.closest_normal(query).representations
+    def get_latent_representation(
+        self,
+        query: AnnData | pd.DataFrame | AnyMatrix,
+        *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
+    ) -> np.ndarray:
+        """Representations of a query, (N, D); scvi-tools' name.
 
-    def get_normalized_expression(self, query: AnnData | pd.DataFrame) -> pd.DataFrame:
-        """Expected reads per unit of the scaling factor, samples × genes (scvi-tools' name)."""
-        normal = self.closest_normal(query)
+        Args:
+            query: As in `closest_normal`.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
+        """
+        return self.closest_normal(query, sample_names=sample_names, genes=genes).representations
+
+    def get_normalized_expression(
+        self,
+        query: AnnData | pd.DataFrame | AnyMatrix,
+        *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Expected reads per unit of the scaling factor, samples × genes (scvi-tools' name).
+
+        Args:
+            query: As in `closest_normal`.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
+        """
+        normal = self.closest_normal(query, sample_names=sample_names, genes=genes)
         means = normal.means / normal.scaling_factors[:, None]
         return pd.DataFrame(means, index=pd.Index(normal.sample_names), columns=pd.Index(normal.genes))
 
@@ -215,6 +365,19 @@ class DGD:
         )
 
 
+def check_point(point: str) -> None:
+    """Refuse a point that `DGD.closest_normal` does not know.
+
+    Args:
+        point: One of `POINTS`.
+
+    Raises:
+        ConfigError: If it is another.
+    """
+    if point not in POINTS:
+        raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
     return {
@@ -223,6 +386,10 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
+
+
+def _training_samples(record: ModelRecord) -> TrainingSamples:
+    return TrainingSamples(record.model.prior, record.representations, record.labels)
 
 
 def _record(

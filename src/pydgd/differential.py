@@ -4,7 +4,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -20,6 +19,7 @@ def differential_expression(
     *,
     sample_names: Iterable[str] | None = None,
     genes: Iterable[str] | None = None,
+    calibrated: bool = True,
     **options: Any,  # noqa: ANN401  # those of differential_expression_table
 ) -> pd.DataFrame:
     """Test every gene of every sample against its closest normal; samples and genes are matched by name.
@@ -29,6 +29,8 @@ def differential_expression(
         normal: What `DGD.closest_normal` found for these samples.
         sample_names: Names of the rows of an array.
         genes: Names of the columns of an array.
+        calibrated: Read p-values off the residuals of healthy samples, where `normal` has them; else they are
+            those of the negative binomial, which are too small on new samples.
         **options: `rule`, `adjust`, `level`, `gene_list`, `pseudocount`, `padj_below` … of
             `pydgd.stats.differential_expression_table`.
 
@@ -53,13 +55,12 @@ def differential_expression(
     return differential_expression_table(
         aligned.counts,
         normal.means[rows],
-        _rows_of_r(normal.r, rows),
+        normal.r if normal.r is None or normal.r.ndim == 1 else normal.r[rows],
         sample_names=aligned.sample_names,
         genes=normal.genes,
         measured=aligned.measured,
+        log_mean_variance=None if normal.log_mean_variance is None else normal.log_mean_variance[rows],
+        departure=0.0 if normal.departure is None else normal.departure[rows],
+        null=normal.null if calibrated else None,
         **options,
     )
-
-
-def _rows_of_r(r: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return r if r is None or r.ndim == 1 else r[rows]

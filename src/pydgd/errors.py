@@ -34,5 +34,9 @@ class TrainingError(PyDGDError, RuntimeError):
     """Training cannot start or cannot go on with these data."""
 
 
+class ConvergenceError(PyDGDError, ArithmeticError):
+    """A series or fraction has not settled: what it has come to is not the result."""
+
+
 class OutputError(PyDGDError, OSError):
     """A result cannot be written."""

@@ -5,7 +5,8 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -88,6 +89,93 @@ def check_writable(path: str | PathLike[str]) -> None:
     _reserve(_checked_target(path)).unlink()
 
 
+@contextmanager
+def atomic_folder(path: str | PathLike[str], *, marks: Collection[str]) -> Iterator[Path]:
+    """Like `atomic_write`, for a result that is a folder.
+
+    Args:
+        path: Where the folder shall be.
+        marks: Names of files; a folder that is there already is replaced if it holds one of them.
+
+    Yields:
+        A new, empty folder to write into.
+
+    Raises:
+        OutputError: As `atomic_write` does, or if at `path` is something else than such a folder.
+    """
+    target = _checked_folder(path, marks)
+    temporary = target.with_name(_hidden_name(target))
+    try:
+        temporary.mkdir()
+        try:
+            yield temporary
+            _swap(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        code = _write_errno(error)
+        if isinstance(error, OutputError) or code not in _REPAIRS:
+            raise
+        raise _output_error(target, code) from error
+
+
+def check_folder(path: str | PathLike[str], *, marks: Collection[str]) -> None:
+    """Fail now rather than after hours of work: what `atomic_folder` would refuse.
+
+    Args:
+        path: Where a folder is to be written later.
+        marks: As in `atomic_folder`.
+
+    Raises:
+        OutputError: As `atomic_folder` does, as far as it can be known before writing.
+    """
+    _reserve(_checked_folder(path, marks)).unlink()
+
+
+def check_inside(folder: str | PathLike[str]) -> None:
+    """Fail now if no file can be written into a folder.
+
+    Args:
+        folder: It exists.
+
+    Raises:
+        OutputError: If it cannot be written to.
+    """
+    place = Path(folder)
+    _touch(place / _hidden_name(place), place).unlink()
+
+
+def _checked_folder(path: str | PathLike[str], marks: Collection[str]) -> Path:
+    target = Path(os.path.realpath(path))
+    if not target.is_dir():
+        return _checked_target(path)
+    if not any((target / mark).exists() for mark in marks):
+        raise OutputError(
+            f"cannot write {path}: there is a folder of that name that is not a result of this kind; remove "
+            "it or choose another name"
+        )
+    return target
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    """Put a folder in its place; an older one goes only once the new one is there."""
+    if not target.exists():
+        temporary.rename(target)
+        return
+    if target.is_file():
+        target.unlink()
+        temporary.rename(target)
+        return
+    older = target.with_name(_hidden_name(target))
+    target.rename(older)
+    try:
+        temporary.rename(target)
+    except BaseException:
+        older.rename(target)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
+
+
 def _checked_target(path: str | PathLike[str]) -> Path:
     """The file that `path` means, links followed, if a file may be there."""
     target, given = Path(os.path.realpath(path)), Path(path)
@@ -112,13 +200,21 @@ def _checked_target(path: str | PathLike[str]) -> Path:
 
 def _reserve(target: Path) -> Path:
     """A new empty file beside the target, with the user's default permissions."""
-    # The name may have 255 bytes; a long stem is cut so that the token still fits.
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}.tmp{target.suffix}")
+    return _touch(target.with_name(_hidden_name(target)), target)
+
+
+def _touch(temporary: Path, target: Path) -> Path:
+    """A new empty file; that it cannot be there is said of `target`."""
     try:
         temporary.touch(mode=0o666, exist_ok=False)
     except OSError as error:
         raise _output_error(target, error.errno or 0) from error
     return temporary
+
+
+def _hidden_name(target: Path) -> str:
+    # The name may have 255 bytes; a long stem is cut so that the token still fits.
+    return f".{target.stem[:100]}.{secrets.token_hex(6)}.tmp{target.suffix}"
 
 
 def _publish(temporary: Path, target: Path) -> None:

@@ -130,11 +130,11 @@ def rewrite(
     save_file(kept, path, metadata=new)
 
 
-@pytest.mark.parametrize("version", ["2", "99", "0", "", "one", "-1", "1.5", "²", "9" * 5000, None])
+@pytest.mark.parametrize("version", ["3", "99", "0", "", "one", "-1", "1.5", "²", "9" * 5000, None])
 def test_other_format_version_is_refused(saved: Path, version: str | None) -> None:
     """Before anything else is read, with both versions and the repair."""
     rewrite(saved, format_version=version, rehash=False)
-    with pytest.raises(ModelFileError, match=r"format version .*reads up to 1; upgrade PyDGD"):
+    with pytest.raises(ModelFileError, match=r"format version .*reads up to 2; upgrade PyDGD"):
         load_model(saved)
 
 

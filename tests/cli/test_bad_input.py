@@ -247,7 +247,7 @@ OPTIONS = {
     "unreadable condition": (["train", "--where", "tissue"], "column=value"),
     "no such layer": (["train", "--layer", "raw"], "no layer 'raw'"),
     "bad orientation": (["train", "--orient", "up"], "orient"),
-    "no latent dimension": (["train", "--latent-dim", "0"], "latent_dim"),
+    "no latent dimension": (["train", "--latent-dim", "0"], "--latent-dim"),
     "unreadable layers": (["train", "--hidden-layers", "64x32"], "64x32"),
     "no such module": (["train", "--output-module", "gauss"], "nb_feature_dispersion"),
     "not a number": (["train", "--epochs", "many"], "--epochs"),
@@ -257,8 +257,12 @@ OPTIONS = {
     "no such point": (["closest-normal", "--point", "mean"], "map"),
     "no such rule": (["de", "--rule", "t-test"], "equal-tail mid-p"),
     "no such adjustment": (["de", "--adjust", "bonferroni"], "bh"),
-    "cutoff out of range": (["de", "--padj-below", "2"], "padj_below"),
+    "cutoff out of range": (["de", "--padj-below", "2"], "--padj-below"),
     "share out of range": (["de", "--min-shared", "1.5"], "--min-shared"),
+    "no share at all": (["closest-normal", "--min-shared", "0"], "0.0 is not in the range 0<x<=1"),
+    "unreadable bound": (["de", "--only", "padj=0.1"], "'padj<0.1'"),
+    "bound on no column": (["de", "--only", "p<0.1"], "no column 'p'"),
+    "no gene is seen so often": (["train", "--min-detected", "1"], "--min-detected"),
 }
 
 
@@ -270,11 +274,19 @@ def test_bad_options_are_refused(refused, cohort, tmp_path, problem) -> None:
     assert word in refused(*arguments_of(command, counts, cohort, tmp_path / COMMANDS[command]), *options)
 
 
+@pytest.mark.parametrize("option", [["--point", "mean"], ["--only", "p<0.1"], ["--padj-below", "2"]])
+def test_options_are_checked_before_anything_is_read(refused, cohort, tmp_path, option) -> None:
+    """The model need not even exist."""
+    message = refused("de", tmp_path / "no.dgd", cohort / "cases.h5ad", "-o", tmp_path / "out.csv", *option)
+    assert option[0] == "--point" or option[0] in message
+    assert "no.dgd" not in message
+
+
 @pytest.mark.parametrize(
     ("command", "name", "allowed"),
     [
         ("train", "out.h5ad", ".dgd"),
-        ("closest-normal", "out.csv", ".h5ad"),
+        ("closest-normal", "out.csv", ".h5ad, .zarr"),
         ("de", "out.xlsx", ".csv.gz"),
         ("de", ".csv", ".csv"),
     ],
@@ -352,3 +364,15 @@ def test_a_file_in_the_place_of_the_folder_is_refused(pydgd, tmp_path, command) 
     assert done.code == 2
     assert "there is a file of that name" in done.err
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(pydgd, tmp_path, monkeypatch) -> None:
+    """Not a file that the user never heard of."""
+
+    def refuse(path: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    done = pydgd("simulate", "-o", tmp_path / "sim")
+    assert done.code == 2
+    assert f"cannot write {tmp_path / 'sim'}: permission denied" in done.err

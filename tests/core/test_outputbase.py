@@ -280,6 +280,34 @@ def test_nll_and_summed_loss_have_the_same_gradients(case) -> None:
     torch.testing.assert_close(gradients, expected, rtol=1e-6, atol=1e-8)
 
 
+def test_nll_of_one_row_of_outputs_serves_all_samples(case) -> None:
+    """As if the row were repeated, gradient included; also with what is frozen told beforehand."""
+    module = case.build(4, 5).double()
+    counts, factors = torch.randint(0, 40, (6, 5)).double(), torch.rand(6).double() * 20.0
+    x = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
+    given = module.frozen_constants(counts)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            module.nll(counts, module(x), factors, **given), module.nll(counts, module(x), factors)
+        )
+    one, repeated = (module.nll(counts, module(y), factors) for y in (x, x.expand(6, 4)))
+    torch.testing.assert_close(one, repeated)
+    torch.testing.assert_close(*(torch.autograd.grad(nll.sum(), x) for nll in (one, repeated)))
+
+
+def test_nll_is_differentiable_in_scaling_factors(case) -> None:
+    """Its derivative in ln s is the sum of those in ln m."""
+    module = case.build(4, 5).double()
+    counts = torch.randint(0, 40, (6, 5)).double()
+    factors = (torch.rand(6).double() * 20.0 + 1.0).requires_grad_()
+    outputs = module(torch.randn(6, 4, dtype=torch.float64))
+    means = module.means_of(outputs)
+    nll = module.nll(counts, outputs, factors)
+    to_factors, to_means = torch.autograd.grad(nll.sum(), (factors, means))
+    torch.testing.assert_close(to_factors * factors, (to_means * means).sum(1))
+    torch.testing.assert_close(nll, module.nll(counts, outputs, factors.detach()))
+
+
 @pytest.mark.parametrize("activation", ["softplus", "sigmoid"])
 def test_initialise_predicts_the_profile(case, activation: str) -> None:
     """At x = 0 the means are the profile (kept within the activation's reach), r is the given one."""

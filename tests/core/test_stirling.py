@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pydgd.core.stirling import over, stirling_remainders, stirling_zeta, tables
+from pydgd.core.stirling import over, short_remainders, stirling_remainders, stirling_zeta, tables
 
 POINTS = [10.0 ** (step / 4) for step in range(-120, 121)]
 
@@ -54,6 +54,13 @@ def test_short_coefficients_are_exact_to_4e_7(name: str, oracle) -> None:
     u = (1 / torch.tensor(points, dtype=torch.float64)).float()
     got = over(u, getattr(tables(u, short=True), name))
     assert largest_error(got, oracle, [1 / value for value in u.tolist()]) < 4e-7
+
+
+@pytest.mark.parametrize(("part", "oracle"), [(0, delta), (1, eta)], ids=["delta", "eta"])
+def test_short_remainders_are_exact_to_5e_7(part: int, oracle: Callable[[mpmath.mpf], mpmath.mpf]) -> None:
+    """In float32, from 1e-30 to 1e30, relative where delta is above 1."""
+    x = torch.tensor(POINTS, dtype=torch.float32)
+    assert largest_error(short_remainders(x)[part], oracle, x.tolist()) < 5e-7
 
 
 def test_remainders_keep_their_dtype() -> None:

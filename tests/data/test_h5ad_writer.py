@@ -12,7 +12,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from pydgd.data.h5ad_writer import _FaultTolerantFile, write_h5ad
+from pydgd.data.h5ad_writer import FaultTolerantFile, write_h5ad
 
 FULL_DISK = """
 import resource, sys
@@ -80,7 +80,7 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 def test_the_first_error_is_kept_and_the_rest_passes_as_written(tmp_path: Path) -> None:
     """HDF5 must believe that all went well; whoever asks afterwards gets the error."""
     (tmp_path / "file").write_bytes(b"")
-    with _FaultTolerantFile(tmp_path / "file", "r") as stream:
+    with FaultTolerantFile(tmp_path / "file", "r") as stream:
         stream.raise_error()
         assert stream.write(b"four") == 4
         assert stream.write(np.zeros(3)) == 24

@@ -3,21 +3,43 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from pydgd.inference.lbfgs import LONGEST_STEP, lbfgs
 from pydgd.inference.newton import newton
+from pydgd.inference.objective import FrozenObjective
+from pydgd.inference.optimum import Optimum
+from pydgd.inference.step_memory import StepMemory
 
-both = pytest.mark.parametrize("minimise", [newton, lbfgs])
+
+def informed(objective: FrozenObjective, start: Tensor, **options) -> Optimum:
+    """L-BFGS that is told the curvature at the start."""
+    longest, curvature = LONGEST_STEP * objective.spread, objective.curvature(start)
+    return lbfgs(objective, start, memory=StepMemory(start, longest=longest, curvature=curvature), **options)
+
+
+both = pytest.mark.parametrize("minimise", [newton, informed, lbfgs])
 MEANS_ONLY = ["nb_feature_dispersion", "poisson"]
 
 
 @pytest.mark.parametrize("activation", ["softplus", "sigmoid"])
 @pytest.mark.parametrize("name", MEANS_ONLY)
-def test_both_find_the_same_optimum(problem, name: str, activation: str) -> None:
+def test_all_find_the_same_optimum(problem, name: str, activation: str) -> None:
     """Curvature from a formula or from differences of gradients: within 5e-3 nats of each other."""
     made = problem(name, activation=activation, n_samples=20)
-    one, two = (minimise(made.objective(), made.z + 0.2, max_iter=100) for minimise in (newton, lbfgs))
-    torch.testing.assert_close(one.value, two.value, rtol=0, atol=5e-3)
+    ends = [minimise(made.objective(), made.z + 0.2, max_iter=100) for minimise in (newton, informed, lbfgs)]
+    for end in ends[1:]:
+        torch.testing.assert_close(end.value, ends[0].value, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize("widths", [(12,), (12, 30)])
+@pytest.mark.parametrize("name", ["nb_feature_dispersion", "nb_full_dispersion", "poisson"])
+def test_a_known_curvature_saves_evaluations(problem, name: str, widths: tuple[int, ...]) -> None:
+    """With hidden layers and a predicted r too, where it is an approximation; the optimum is the same."""
+    made = problem(name, widths=widths, n_samples=20, n_genes=500)
+    without, told = (minimise(made.objective(), made.z + 0.2, max_iter=300) for minimise in (lbfgs, informed))
+    assert told.evaluations.sum() < 0.8 * without.evaluations.sum()
+    torch.testing.assert_close(told.value, without.value, rtol=0, atol=2e-2)
 
 
 @both
@@ -75,16 +97,18 @@ def test_tolerance_ends_the_search(problem, minimise) -> None:
     assert (tight.decrement <= 1e-3).all()
     assert loose.evaluations.sum() < tight.evaluations.sum()
     again = minimise(made.objective(), tight.z, tolerance=1e-2)
-    assert torch.equal(again.z, tight.z)
+    assert (again.value >= tight.value - 1e-2).all()
 
 
-def test_lbfgs_steps_are_short(problem) -> None:
-    """Each trial moves by at most half a unit, so that no step leaves the region of the training."""
+@pytest.mark.parametrize("minimise", [informed, lbfgs])
+def test_lbfgs_steps_are_short(problem, minimise) -> None:
+    """Each trial moves by at most half the prior's spread: no step leaves the region of the training."""
     made = problem("poisson", reads=2e7, widths=(12,))
-    positions = [made.z + 3.0]
+    objective, positions = made.objective(), [made.z + 3.0]
+    longest = LONGEST_STEP * objective.spread
     for _ in range(5):
-        positions.append(lbfgs(made.objective(), positions[-1], max_iter=2).z)
-        assert ((positions[-1] - positions[-2]).norm(dim=-1) <= LONGEST_STEP * (1 + 1e-9)).all()
+        positions.append(minimise(objective, positions[-1], max_iter=2).z)
+        assert ((positions[-1] - positions[-2]).norm(dim=-1) <= longest * (1 + 1e-9)).all()
 
 
 @both

@@ -171,3 +171,18 @@ def test_repr_is_short() -> None:
 def test_rows_of_finds_rows_by_name() -> None:
     """In the order asked for, repeats allowed."""
     assert make_normal().rows_of(pd.Index(["s3", "s1", "s3"])).tolist() == [2, 0, 2]
+
+
+@pytest.mark.parametrize("r", [np.ones(4), np.arange(12.0).reshape(3, 4), None])
+def test_without_means_there_are_no_layers(r) -> None:
+    """What is as large as the counts stays out; the representations and the fit stay in."""
+    result = make_normal(r).to_anndata(make_query(), means=False)
+    assert list(result.layers) == []
+    assert "X_dgd" in result.obsm
+    assert ("dgd_r" in result.var) == (r is not None and r.ndim == 1)
+
+
+def test_one_sample_is_said_in_the_singular() -> None:
+    """In the message about names."""
+    with pytest.raises(NamesError, match=r"1 sample has no closest normal here"):
+        make_normal().to_anndata(make_query(("s1", "T1")))

@@ -2,6 +2,7 @@
 """Tails of count distributions at twenty-five digits, by integrals unlike anything in the code under test."""
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from mpmath import mp, mpf
@@ -10,7 +11,7 @@ DIGITS = 25
 
 
 class Oracle:
-    """Log probabilities as mpmath numbers; r = inf is Poisson."""
+    """Probabilities and their logarithms as mpmath numbers; r = inf is Poisson."""
 
     @staticmethod
     def log_mass(k: float, mu: float, r: float) -> mpf:
@@ -53,6 +54,63 @@ class Oracle:
                     lambda w: mp.exp(-r * w + k * mp.log1p(-mp.expm1(-w) * r / mu)), min(1 / r, 1 / mu), 1 / r
                 )
             )
+
+    @classmethod
+    @cache
+    def tails(cls, k: float, mu: float, r: float) -> tuple[mpf, mpf, mpf]:
+        """P(X <= k), P(X >= k) and f(k), the smaller of the two tails by its own integral; k >= 0."""
+        with mp.workdps(DIGITS):
+            mass = mp.exp(cls.log_mass(k, mu, r))
+            if k == 0:
+                return mass, mpf(1), mass
+            if k > mu or cls.log_mass(0, mu, r) > -mp.log(2):
+                upper = mp.exp(cls.log_upper(k, mu, r))
+                return 1 - upper + mass, upper, mass
+            lower = mp.exp(cls.log_lower(k, mu, r))
+            return lower, 1 - lower + mass, mass
+
+    @classmethod
+    def log_sf(cls, k: float, mu: float, r: float) -> mpf:
+        """ln P(X > k)."""
+        with mp.workdps(DIGITS):
+            return mp.log(cls.tails(k + 1, mu, r)[1])
+
+    @classmethod
+    def log_p(cls, k: float, mu: float, r: float, rule: str) -> mpf:
+        """Log p-value by the definition of the rule."""
+        with mp.workdps(DIGITS):
+            lower, upper, mass = cls.tails(k, mu, r)
+            p = {
+                "equal-tail mid-p": lambda: 2 * min(lower - mass / 2, upper - mass / 2),
+                "equal-tail": lambda: 2 * min(lower, upper),
+                "minimum-likelihood": lambda: cls._no_likelier(k, mu, r),
+                "up": lambda: upper - mass / 2,
+                "down": lambda: lower - mass / 2,
+            }[rule]()
+            return mp.log(min(p, 1))
+
+    @classmethod
+    def _no_likelier(cls, k: float, mu: float, r: float) -> mpf:
+        """Probability of all outcomes at most as probable as k, the furthest but one found by bisection."""
+        mode = int(mp.floor(max(mpf(mu) * (1 - 1 / mpf(r)), 0)))
+        limit = cls.log_mass(k, mu, r) + mpf(10) ** -DIGITS
+
+        def improbable(outcome: int) -> bool:
+            return outcome < 0 or cls.log_mass(outcome, mu, r) <= limit
+
+        if improbable(mode):
+            return mpf(1)
+        inside, outside = mode, -1 if k > mode else 2 * int(k + mode) + 2
+        while not improbable(outside):
+            outside *= 2
+        while abs(outside - inside) > 1:
+            middle = (inside + outside) // 2
+            inside, outside = (inside, middle) if improbable(middle) else (middle, outside)
+        lower, upper, _ = cls.tails(k, mu, r)
+        if outside < 0:
+            return upper
+        beyond = cls.tails(outside, mu, r)
+        return upper + beyond[0] if k > mode else lower + beyond[1]
 
 
 def _log_integral(integrand: Callable[[mpf], mpf], shortest: mpf, longest: mpf) -> mpf:

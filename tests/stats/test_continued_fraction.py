@@ -4,6 +4,9 @@
 import numpy as np
 import pytest
 
+from pydgd.errors import ConvergenceError
+from pydgd.stats import continued_fraction as module
+from pydgd.stats import tails
 from pydgd.stats.continued_fraction import continued_fraction
 
 
@@ -29,3 +32,24 @@ def test_value_does_not_depend_on_neighbours() -> None:
     together = continued_fraction(_tangent, np.ones(50), (x,))
     alone = [continued_fraction(_tangent, np.ones(1), (x[i : i + 1],))[0] for i in range(50)]
     assert together.tolist() == alone
+
+
+def test_what_does_not_settle_is_nan() -> None:
+    """1 - 2/(1 - 2/(1 - …)) wanders for ever; its neighbour 2 + 1/2/(2 + …) keeps its value."""
+
+    def terms(n, a):
+        return a, np.where(a < 0, 1.0, 2.0)
+
+    a = np.array([-2.0, 0.5])
+    found = continued_fraction(terms, np.array([1.0, 2.0]), (a,))
+    assert np.isnan(found[0])
+    assert found[1] == pytest.approx(1 + np.sqrt(1.5), rel=1e-14)
+
+
+def test_a_tail_that_does_not_settle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never a p-value from half a fraction: the error names the count, its mean and r."""
+    monkeypatch.setattr(module, "_MOST_TERMS", 6)
+    with pytest.raises(
+        ConvergenceError, match=r"1 counts has not settled.*9\.0 reads at mean 4\.0 and r = 50"
+    ):
+        tails([0, 9], 4.0, 50.0)

@@ -18,7 +18,7 @@ from pydgd.stats import (
 
 COLUMNS = [
     *("sample", "gene", "observed", "baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"),
-    *("log_pvalue", "direction", "r", "eligible_down", "eligible_up", "untested_reason"),
+    *("log_pvalue", "lfdr", "pvalue_nb", "direction", "r", "eligible_down", "eligible_up", "untested_reason"),
 ]
 
 SAMPLES, GENES = ["T2", "T1", "T3"], [f"g{i}" for i in range(40, 0, -1)]

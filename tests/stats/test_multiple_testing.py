@@ -40,6 +40,29 @@ def test_untested_hypotheses_neither_count_nor_get_a_value() -> None:
         assert np.isnan(found[1])
 
 
+def test_a_single_number_is_a_family_of_one() -> None:
+    """It comes back as it is, untested ones as NaN; without an axis as it came."""
+    for adjust in ADJUSTMENTS:
+        assert log_adjusted_p(-3.0, adjust=adjust) == pytest.approx(-3.0)
+    assert log_adjusted_p(-3.0).shape == ()
+    assert np.isnan(log_adjusted_p(np.nan))
+    assert np.isnan(log_adjusted_p(-3.0, tested=np.array(False)))
+
+
+def test_tested_broadcasts_both_ways() -> None:
+    """One row of p-values under two masks, one mask for two rows, and whole rows left out."""
+    log_p = np.log([0.01, 0.2, 0.03])
+    tested = np.array([[True, False, True], [True, True, True]])
+    by_row = [log_adjusted_p(log_p, tested=row) for row in tested]
+    np.testing.assert_array_equal(log_adjusted_p(log_p, tested=tested), by_row)
+    two = np.stack([log_p, log_p[::-1]])
+    by_row = [log_adjusted_p(row, tested=tested[0]) for row in two]
+    np.testing.assert_array_equal(log_adjusted_p(two, tested=tested[0]), by_row)
+    rows = np.array([[True], [False]])
+    np.testing.assert_array_equal(log_adjusted_p(two, tested=rows)[0], log_adjusted_p(log_p))
+    assert np.isnan(log_adjusted_p(two, tested=rows)[1]).all()
+
+
 def test_adjustment_keeps_the_order_of_p_values() -> None:
     """A smaller p-value never has a larger adjusted one, and none is adjusted downwards."""
     log_p = -np.random.default_rng(1).exponential(3, 500)
@@ -54,3 +77,5 @@ def test_bad_arguments_are_refused() -> None:
         log_adjusted_p([-1.0], adjust="holm")
     with pytest.raises(ValueError, match=r"log_p has the value 0\.5"):
         log_adjusted_p([0.5])
+    with pytest.raises(ValueError, match="tested is of type int64; allowed are bools"):
+        log_adjusted_p([-1.0, -2.0], tested=np.array([0, 1]))

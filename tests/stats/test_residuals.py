@@ -19,6 +19,7 @@ from pydgd.stats import (
     pearson_residuals,
     randomised_quantile_residuals,
 )
+from pydgd.stats.arguments import LARGEST
 
 
 def _all_residuals(counts, mu, r):
@@ -91,6 +92,16 @@ def test_pearson_residuals_are_standardised() -> None:
     residuals = pearson_residuals(counts, 100.0, 4.0)
     assert residuals.mean() == pytest.approx(0, abs=0.02)
     assert residuals.var() == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("r", [1e-300, 1e-30, 1.0, 1e300, np.inf])
+def test_residuals_of_the_largest_counts_and_means_are_finite(r: float) -> None:
+    """Up to 2**53 nothing overflows; beyond, the value is refused by name."""
+    counts = np.array([0.0, 1.0, LARGEST])[:, None]
+    for residuals in _all_residuals(counts, np.array([0.0, 1e-300, LARGEST]), r):
+        assert np.isfinite(residuals).all()
+    with pytest.raises(ValueError, match=r"mu has the value 1e\+300"):
+        pearson_residuals(1, 1e300, r)
 
 
 def test_deviance_residuals_have_the_sign_of_the_surplus() -> None:

@@ -125,6 +125,32 @@ def test_no_tail_is_zero_or_nan(k: int, mu: float, r: float) -> None:
     assert 0 < two.share <= 1
 
 
+def test_every_combination_of_the_range_is_finite_and_monotone() -> None:
+    """Counts 0 to 1e8 with their neighbours, means 1e-8 to 1e8, r 1e-30 to infinity, and no warning."""
+    powers = 10.0 ** np.arange(9)
+    counts = np.unique([0, 2, 3, 14, 15, 16, *powers, *powers + 1, *powers - 1, *powers * 3])
+    counts = np.minimum(counts, 1e8)[:, None, None]
+    r = np.array([*10.0 ** np.arange(-30, 31, 3), 0.0099, 0.5, 2, 14.9, 29.9, 30.1, np.inf])
+    two = tails(counts, 10.0 ** np.arange(-8, 9)[:, None], r)
+    for name, direction in {"lower": 1, "upper": -1}.items():
+        for log_tail in (getattr(two, f"log_{name}"), getattr(two, f"log_mid_{name}")):
+            assert np.isfinite(log_tail).all()
+            assert (log_tail <= 0).all()
+            assert (direction * np.diff(log_tail, axis=0) >= 0).all()
+    np.testing.assert_allclose(np.exp(two.log_mid_lower) + np.exp(two.log_mid_upper), 1, rtol=1e-14)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 10**8), st.floats(1e-8, 1e8), st.floats(1e-30, 1e30) | st.just(np.inf))
+def test_tails_and_mass_fit_together(k: int, mu: float, r: float) -> None:
+    """P(X >= k) is f(k) + P(X >= k + 1), and P(X <= k) is f(k) + P(X <= k - 1)."""
+    below, here, above = (tails(count, mu, r) for count in (k - 1, k, k + 1))
+    mass = float(here.log_mass)
+    for whole, rest in ((here.log_upper, above.log_upper), (here.log_lower, below.log_lower)):
+        gap = float(whole - np.logaddexp(mass, rest))
+        assert abs(gap) <= 1e-11 * max(1, abs(float(whole)))
+
+
 @pytest.mark.parametrize("r", [0.05, 2.0, 100.0, np.inf])
 def test_tails_are_sums_of_masses(r: float) -> None:
     """Each step of the lower tail is the mass of the outcome that it takes in."""

@@ -46,6 +46,41 @@ def test_rules_agree_with_their_definition(rule: str, mu: float, r: float) -> No
     np.testing.assert_allclose(np.exp(log_p), expected, rtol=1e-8, atol=1e-14)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("k", "mu", "r"),
+    [
+        (0.0, 3.0, 2.0),
+        (0.0, 900.0, np.inf),
+        (5.0, 0.01, 0.1),
+        (90.0, 100.0, 7.0),
+        (130.0, 100.0, np.inf),
+        (3e3, 1e6, 4.0),
+        (1.002e6, 1e6, 1e5),
+        (1e7, 1e3, 3.0),
+        (1e8, 0.9e8, 1e10),
+    ],
+)
+def test_rules_agree_with_mpmath(oracle, rule: str, k: float, mu: float, r: float) -> None:
+    """Each rule by its definition at twenty-five digits, to 1e-11 max(1, |ln p|), from no read to 1e8."""
+    exact = float(oracle.log_p(k, mu, r, rule))
+    log_p, _ = log_p_value(k, mu, r, rule=rule)
+    assert float(log_p) == pytest.approx(exact, abs=1e-11 * max(1, abs(exact)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**8), st.floats(1e-8, 1e8), st.floats(1e-30, 1e30) | st.just(np.inf))
+def test_one_sided_rules_are_complements_and_monotone(k: int, mu: float, r: float) -> None:
+    """Up and down add up to 1; one read more is better evidence for up and worse for down."""
+    (up, down), (up_next, down_next) = (
+        [float(log_p_value(count, mu, r, rule=rule)[0]) for rule in ("up", "down")] for count in (k, k + 1)
+    )
+    assert np.exp(up) + np.exp(down) == pytest.approx(1, rel=1e-14)
+    assert up_next <= up
+    assert down <= down_next
+    assert log_p_value(k, mu, r)[0] == pytest.approx(min(np.log(2) + min(up, down), 0), rel=1e-14, abs=1e-15)
+
+
 def test_equally_probable_outcomes_are_tied() -> None:
     """A Poisson count at an integer mean is as probable as the one below: both are the mode, and p is 1."""
     log_p, _ = log_p_value([6, 7, 8], 7.0, rule="minimum-likelihood")

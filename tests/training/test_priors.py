@@ -26,7 +26,13 @@ def z() -> Tensor:
 
 def start(z: Tensor, config: TrainingConfig, n_components: int = 3) -> LatentPrior:
     """A mixture started at `z`."""
-    return start_prior(config, z, n_components=n_components, generator=torch.Generator().manual_seed(0))
+    return start_prior(
+        config,
+        z,
+        torch.ones(z.shape[1]),
+        n_components=n_components,
+        generator=torch.Generator().manual_seed(0),
+    )
 
 
 @pytest.mark.parametrize(("prior", "covariance_type"), ALL_TYPES)

@@ -26,7 +26,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def components(x: Tensor, latent_dim: int, *, rule: str = "total", seed: int = 0) -> Tensor:
     """Principal components under a scaling rule."""
-    return principal_components(x, RULES[rule](x), latent_dim, generator=generator(seed))
+    return principal_components(x, RULES[rule](x), latent_dim, generator=generator(seed)).z
 
 
 def make_decoder(
@@ -75,7 +75,7 @@ def test_dimensions_beyond_the_rank_are_small_noise(counts: np.ndarray, change: 
     }[change]
     # One gene alone is always all of a sample's reads: depth is then a constant.
     s = torch.ones(len(x)) if x.shape[1] < 3 else x.sum(dim=1)
-    spread = principal_components(x, s, 6, generator=generator()).std(dim=0, correction=0)
+    spread = principal_components(x, s, 6, generator=generator()).z.std(dim=0, correction=0)
     torch.testing.assert_close(spread[:rank], torch.ones(rank), rtol=1e-5, atol=0)
     assert (spread[rank:] < 0.05).all()
     assert (spread[rank:] > 0).all()
@@ -90,7 +90,7 @@ def test_start_beats_the_mean_profile(
     """The regression is worth more than 0.2 nats per count over one mean per gene with the best r for it."""
     x = torch.tensor(counts)
     s = RULES[rule](x)
-    z = principal_components(x, s, 4, generator=generator())
+    z = principal_components(x, s, 4, generator=generator()).z
     decoder = make_decoder(200, 4, name=name, widths=widths)
     start_decoder(decoder, x, s, z, generator=generator())
     scale = s.double().numpy()[:, None]
@@ -108,7 +108,7 @@ def test_start_keeps_the_mean_of_each_gene(counts: np.ndarray, rule: str) -> Non
     """Expected reads add up to the observed ones, the better the more the link is a logarithm."""
     x = torch.tensor(counts)
     s = RULES[rule](x)
-    z = principal_components(x, s, 4, generator=generator())
+    z = principal_components(x, s, 4, generator=generator()).z
     decoder = make_decoder(200, 4)
     start_decoder(decoder, x, s, z, generator=generator())
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_odd_counts_start_finite(odd_counts: np.ndarray, rule: str, activation: 
     """Parameters, means and likelihood are finite, whatever the counts."""
     x = torch.tensor(odd_counts)
     s = RULES[rule](x)
-    z = principal_components(x, s, 8, generator=generator())
+    z = principal_components(x, s, 8, generator=generator()).z
     decoder = Decoder(8, [], [], "nb_full_dispersion", {"output_dim": x.shape[1], "activation": activation})
     start_decoder(decoder, x, s, z, generator=generator())
     assert z.isfinite().all()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model file ``*.dgd``: a safetensors file whose metadata says what the tensors are. It holds no code.
 
-Tensors are ``decoder.*``, ``prior.*``, ``profile`` and ``representations``; every other part is JSON in the
-metadata, one entry each, with a SHA-256 of the whole file's content under ``sha256``. The content hash of a
-record is another one: it leaves out how long the training took.
+Tensors are ``decoder.*``, ``prior.*``, ``profile``, ``representations`` and, if enough samples were held
+out, ``reference.*`` and ``calibration.*``; every other part is JSON in the metadata, one entry each,
+with a SHA-256 of the whole file's content under ``sha256``. The content hash of a record is another one:
+it leaves out how long the training took.
 """
 
 import hashlib
@@ -26,7 +27,8 @@ from pydgd.checkpoints.record import ModelRecord
 from pydgd.errors import ModelFileError
 from pydgd.files import atomic_write
 
-FORMAT, FORMAT_VERSION = "pydgd-model", 1
+# Version 2 may hold `reference.*` and `calibration.*`; files of version 1 are read as models without one.
+FORMAT, FORMAT_VERSION = "pydgd-model", 2
 _ENTRIES = ("genes", "scaling", "decoder", "prior", "samples", "labels", "history", "options", "provenance")
 
 
@@ -90,6 +92,10 @@ def load_model(path: str | PathLike[str]) -> ModelRecord:
 
 def _tensors(record: ModelRecord) -> dict[str, Tensor]:
     tensors = {**record.model.state_dict(), "representations": record.representations}
+    if record.reference is not None:
+        tensors |= record.reference.tensors()
+    if record.calibration is not None:
+        tensors |= record.calibration.tensors()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -140,7 +146,8 @@ def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
+    # A view as bytes of no numbers is refused.
+    return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else memoryview(b"")
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -8,7 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pydgd.checkpoints.calibration import take_calibration
 from pydgd.checkpoints.record import ModelRecord
+from pydgd.checkpoints.reference import take_reference
 from pydgd.core.checks import require_choice, require_positive_int
 from pydgd.core.decoder import Decoder
 from pydgd.core.latent import PRIORS, LatentPrior
@@ -39,6 +41,8 @@ def rebuilt(entries: Mapping[str, Any], tensors: Mapping[str, Tensor], content_h
             raise ValueError(f"tensor {name} must hold finite floating-point numbers")
     state = dict(tensors)
     representations = state.pop("representations")
+    reference = take_reference(state, n_genes=len(entries["genes"]))
+    calibration = take_calibration(state, n_genes=len(entries["genes"]))
     model = _model(entries, state)
     samples = _names("samples", entries["samples"])
     labels = entries["labels"] if entries["labels"] is None else _texts("labels", entries["labels"])
@@ -57,6 +61,8 @@ def rebuilt(entries: Mapping[str, Any], tensors: Mapping[str, Tensor], content_h
         history=_history(_mapping("history", entries["history"])),
         options=_mapping("options", entries["options"]),
         provenance=_mapping("provenance", entries["provenance"]),
+        reference=reference,
+        calibration=calibration,
         content_hash=content_hash,
     )
 

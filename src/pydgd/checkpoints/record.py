@@ -8,6 +8,8 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from pydgd.checkpoints.calibration import Calibration
+from pydgd.checkpoints.reference import FitReference
 from pydgd.core.model import JointModel
 
 
@@ -23,6 +25,8 @@ class ModelRecord:
         history: One row per epoch.
         options: Options of the training run.
         provenance: Versions, numbers of samples and genes.
+        reference: How healthy samples that training did not see fit; None if there were too few.
+        calibration: What makes p-values hold on new samples; None if there were too few.
         content_hash: SHA-256 of all of the above; empty until it is computed.
     """
 
@@ -33,4 +37,6 @@ class ModelRecord:
     history: pd.DataFrame
     options: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
+    reference: FitReference | None = None
+    calibration: Calibration | None = None
     content_hash: str = ""

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from pydgd._version import __version__
+from pydgd.cli.calibrate import calibrate
 from pydgd.cli.closest_normal import closest_normal
 from pydgd.cli.common import with_common_options
 from pydgd.cli.de import de
+from pydgd.cli.de_options import DE_OPTIONS
 from pydgd.cli.demo import demo
 from pydgd.cli.info import info
 from pydgd.cli.simulate import SIMULATION_OPTIONS, simulate
@@ -25,7 +27,8 @@ app = typer.Typer(
 for _name, _command, _options in (
     ("train", train, TRAINING_OPTIONS),
     ("closest-normal", closest_normal, None),
-    ("de", de, None),
+    ("de", de, DE_OPTIONS),
+    ("calibrate", calibrate, None),
     ("info", info, None),
     ("simulate", simulate, SIMULATION_OPTIONS),
     ("demo", demo, None),

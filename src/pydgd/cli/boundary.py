@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from pydgd.cli.app import app
+from pydgd.cli.wording import in_options, options_of
 from pydgd.errors import PyDGDError
 
 OK, BUG, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -51,16 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exception(error)
-        message, code = _message_and_code(error)
+        message, code = _message_and_code(error, arguments)
         _say(f"error: {message}")
     if code == INTERRUPTED:
         _say("interrupted; no file was left half-written")
     return code
 
 
-def _message_and_code(error: Exception) -> tuple[str, int]:
+def _message_and_code(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, PyDGDError):
-        return str(error), BAD_INPUT
+        return in_options(str(error), options_of(app, arguments)), BAD_INPUT
     if isinstance(error, OSError):
         # Of the system, with its file name: no permission, too many open files and the like.
         return str(error), BAD_INPUT

@@ -18,10 +18,23 @@ def closest_normal(
     counts: shared.CountsFile,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="H5AD", help="File to write: *.h5ad.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="H5AD",
+            help="File to write: *.h5ad, or a folder *.zarr.",
+            show_default=False,
+        ),
     ],
     *,
-    point: shared.Point = "map",
+    means: Annotated[
+        bool,
+        typer.Option(
+            "--means/--no-means",
+            help="Write the expected reads, as large as the counts; `pydgd de --normal` does without.",
+        ),
+    ] = True,
+    point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
     where: shared.Where = None,
     orient: shared.Orient = "auto",
@@ -32,18 +45,25 @@ def closest_normal(
 
     The h5ad holds the samples and genes of COUNTS in their order, with obsm["X_dgd"] (representations),
     layers["dgd_mean"] (expected reads), var["dgd_r"] (inverse dispersion) and the fit in obs. A file that is
-    there already is replaced.
+    there already is replaced. However many the samples, memory holds at most 64 of them at a time if COUNTS
+    is an h5ad.
     """
     start = time.monotonic()
-    check_output(output, [".h5ad"], inputs=[model, counts])
+    check_output(output, [".h5ad", ".zarr"], inputs=[model, counts])
     from pydgd import DGD
-    from pydgd.cli.counts import read
-    from pydgd.cli.search import find
-    from pydgd.data.h5ad_writer import write_h5ad
+    from pydgd.cli.counts import open_rows
+    from pydgd.cli.search import search
+    from pydgd.data.growing import write_parts
+    from pydgd.dgd import check_point
 
+    check_point(point)
     trained = DGD.load(model)
-    query = read(terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts)
-    normal = find(terminal, trained, query, point=point, min_shared=min_shared)
     news = Announcement(output)
-    write_h5ad(normal.to_anndata(query), output)
+    with (
+        open_rows(
+            terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts
+        ) as query,
+        search(terminal, trained, query, point=point, min_shared=min_shared) as pairs,
+    ):
+        write_parts((normal.to_anndata(part, means=means) for part, normal in pairs), output)
     news.say(terminal, since=start)

@@ -10,7 +10,6 @@ import typer
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import TABLES, Announcement, check_output
 from pydgd.cli.terminal import Terminal
-from pydgd.errors import ConfigError
 
 
 def de(
@@ -28,56 +27,44 @@ def de(
         ),
     ],
     *,
-    rule: Annotated[
-        str,
-        typer.Option(
-            help="P-value of a count: equal-tail mid-p, equal-tail, minimum-likelihood, up or down."
-        ),
-    ] = "equal-tail mid-p",
-    adjust: Annotated[
-        str, typer.Option(metavar="bh|by", help="Adjustment of p-values over the genes of each sample.")
-    ] = "bh",
-    padj_below: Annotated[
-        float | None,
-        typer.Option(help="Write only rows with a smaller adjusted p-value.", show_default=False),
-    ] = None,
-    point: shared.Point = "map",
+    point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
     where: shared.Where = None,
     orient: shared.Orient = "auto",
     layer: shared.Layer = None,
     round_counts: shared.Round = False,
+    **testing: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Test every gene of every sample against the sample's closest normal.
 
     The table has one row per sample and gene: sample, gene, observed, baseMean (expected reads),
     log2FoldChange (above 0: up in the sample), lfcSE, stat, pvalue, padj and more. A file that is there
-    already is replaced.
+    already is replaced. However many the samples, memory holds at most 64 of them at a time.
     """
     start = time.monotonic()
-    check_output(output, TABLES, inputs=[model, counts])
-    settings: dict[str, Any] = {"rule": rule, "adjust": adjust, "padj_below": padj_below}
-    _check(settings)
-    from pydgd import DGD, differential_expression
-    from pydgd.cli.counts import read
-    from pydgd.cli.search import find
-    from pydgd.cli.tables import called_genes, write_table
+    normal = testing.pop("normal")
+    check_output(output, TABLES, inputs=[path for path in (model, counts, normal) if path is not None])
+    from pydgd import DGD
+    from pydgd.cli.counts import open_rows
+    from pydgd.cli.search import recall, search
+    from pydgd.cli.testing import TableOptions, write_tests
+    from pydgd.dgd import check_point
+    from pydgd.inference import SavedNormal
 
+    check_point(point)
+    options = TableOptions.parse(testing)
     trained = DGD.load(model)
-    query = read(terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts)
-    normal = find(terminal, trained, query, point=point, min_shared=min_shared)
-    table = differential_expression(query, normal, **settings)
-    terminal.say(called_genes(table, n_samples=query.n_obs))
+    saved = None if normal is None else SavedNormal.read(normal)
     news = Announcement(output)
-    write_table(table, output)
-    news.say(terminal, f"{len(table):,} rows", since=start)
-
-
-def _check(settings: dict[str, Any]) -> None:
-    """Refuse settings before the search rather than after it."""
-    from pydgd.stats import Settings
-
-    try:
-        Settings(**settings)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    with open_rows(
+        terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts
+    ) as query:
+        found = (
+            search(terminal, trained, query, point=point, min_shared=min_shared)
+            if saved is None
+            else recall(terminal, trained, query, saved=saved, min_shared=min_shared)
+        )
+        with found as pairs:
+            n_rows, called = write_tests(pairs, output, options, samples=query.obs.index)
+    terminal.say(str(called))
+    news.say(terminal, f"{n_rows:,} rows", since=start)

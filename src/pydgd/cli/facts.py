@@ -3,6 +3,7 @@
 
 import math
 
+from pydgd.cli.fit_flags import limits_in_words
 from pydgd.dgd import DGD
 
 _N_GENES_SHOWN = 4
@@ -27,6 +28,7 @@ def model_facts(model: DGD) -> dict[str, str]:
         "prior": f"{options['prior']}, {options['n_components']} components",
         "scaling": options["scaling"],
         "fit": fit_in_words(model),
+        "no close normal": limits_in_words(model),
         "training": f"{len(model.history)} epochs, seed {options['seed']}",
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "sha256": facts["sha256"],

@@ -58,13 +58,27 @@ Round = Annotated[
 Point = Annotated[
     str,
     typer.Option(
-        "--point", metavar="map", help="What stands for the closest normal: map, the most probable."
+        "--point",
+        metavar="posterior|map",
+        help="What stands for the closest normal: posterior takes out by how much the whole sample departs "
+        "from healthy ones; map is the most probable.",
     ),
 ]
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise typer.BadParameter(f"{value} is not in the range 0<x<=1.")
+    return value
+
+
 MinShared = Annotated[
     float,
     typer.Option(
-        "--min-shared", help="Share of the model's genes that the counts must have.", min=0.0, max=1.0
+        "--min-shared",
+        metavar="0<x<=1",
+        help="Share of the model's genes that the counts must have.",
+        callback=_share,
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides every random choice.")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydgd.cli.progress import duration
 from pydgd.cli.terminal import Terminal
 from pydgd.errors import ConfigError, OutputError
-from pydgd.files import check_writable
+from pydgd.files import check_folder, check_writable
 
 TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
@@ -42,8 +42,18 @@ def check_output(path: Path, suffixes: Iterable[str], *, inputs: Iterable[Path] 
     for source in inputs:
         if path.exists() and source.exists() and path.samefile(source):
             raise OutputError(f"cannot write {path}: it is the input; give another file name")
-    check_writable(path)
+    if found == ".zarr":
+        _check_zarr(path)
+    else:
+        check_writable(path)
     return found
+
+
+def _check_zarr(path: Path) -> None:
+    from pydgd.data.growing import ZARR_MARKS, check_zarr
+
+    check_zarr()
+    check_folder(path, marks=ZARR_MARKS)
 
 
 class Announcement:
@@ -65,9 +75,15 @@ class Announcement:
             since: When the command began, by `time.monotonic`.
         """
         what = "replaced" if self._replaces else "wrote"
-        facts = human_size(self.path.stat().st_size) + (f", {details}" if details else "")
+        facts = human_size(_size(self.path)) + (f", {details}" if details else "")
         took = "" if since is None else f" after {duration(time.monotonic() - since)}"
         terminal.say(f"{what} {self.path} ({facts}){took}")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def human_size(n_bytes: int) -> str:

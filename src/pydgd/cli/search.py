@@ -1,44 +1,107 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The search for closest normals, as two commands run it. Heavy: commands import it when they run."""
+"""Closest normals for two commands, chunk by chunk: searched, or found in a file. Heavy: imported late."""
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 
 import pandas as pd
 from anndata import AnnData
 
-from pydgd.cli.progress import duration
+from pydgd.cli.fit_flags import close_normal_news
+from pydgd.cli.progress import Progress, duration
 from pydgd.cli.terminal import Terminal
+from pydgd.data import CountRows, GeneMatch, match_genes
 from pydgd.dgd import DGD
-from pydgd.inference import ClosestNormal
+from pydgd.inference import ClosestNormal, SavedNormal
+from pydgd.inference.chunks import chunk_size_for
+from pydgd.words import plural
+
+Pairs = Iterator[tuple[AnnData, ClosestNormal]]
 
 
-def find(terminal: Terminal, model: DGD, query: AnnData, *, point: str, min_shared: float) -> ClosestNormal:
-    """Search with progress, and say how well it went.
+@contextmanager
+def search(
+    terminal: Terminal, model: DGD, counts: CountRows, *, point: str, min_shared: float
+) -> Iterator[Pairs]:
+    """Search with progress, and say at the end how well it went.
 
     Args:
         terminal: Where to say it.
         model: The trained model.
-        query: Counts.
+        counts: Of the query.
         point: What stands for the closest normal.
         min_shared: Share of the model's genes that the query must have.
+
+    Yields:
+        Consecutive samples and their closest normals.
 
     Raises:
         PyDGDError: As `DGD.closest_normal` does.
     """
     start = time.monotonic()
+    fits: list[pd.DataFrame] = []
     with terminal.progress("closest normal", "samples") as report:
-        normal = model.closest_normal(query, point=point, min_shared=min_shared, progress=report)
-    terminal.say(_summary(normal.fit, seconds=time.monotonic() - start))
-    lost = normal.fit.index[~normal.fit["dgd_converged"]]
-    if len(lost):
-        names = ", ".join(map(str, lost[:3]))
-        terminal.say(f"warning: the search did not converge for {len(lost)} samples (first: {names})")
-    return normal
+        yield _with_counts(
+            counts,
+            model.closest_normal_chunks(counts, point=point, min_shared=min_shared, progress=report),
+            fits,
+        )
+    fit = pd.concat(fits)
+    terminal.say(_summary(fit, seconds=time.monotonic() - start))
+    if news := close_normal_news(fit):
+        terminal.say(news)
+
+
+@contextmanager
+def recall(
+    terminal: Terminal, model: DGD, counts: CountRows, *, saved: SavedNormal, min_shared: float
+) -> Iterator[Pairs]:
+    """Take closest normals from a file, with progress.
+
+    Args:
+        terminal: Where progress is shown.
+        model: The trained model.
+        counts: Of the query.
+        saved: What `pydgd closest-normal` wrote for it.
+        min_shared: Share of the model's genes that the query must have.
+
+    Yields:
+        Consecutive samples and their closest normals.
+
+    Raises:
+        PyDGDError: If the file is of another model, of other samples or of other genes.
+    """
+    match = match_genes(counts.labels, model.genes, min_shared=min_shared)
+    saved.check(model_sha256=model.record.content_hash, sample_names=counts.obs.index, match=match)
+    with terminal.progress("testing", "samples") as report:
+        yield _recalled(model, counts, saved, match, report)
+    if news := close_normal_news(saved.fit.loc[counts.obs.index]):
+        terminal.say(news)
+
+
+def _with_counts(counts: CountRows, normals: Iterable[ClosestNormal], fits: list[pd.DataFrame]) -> Pairs:
+    first = 0
+    for normal in normals:
+        fits.append(normal.fit[["dgd_nll_per_gene", "dgd_measured_share", "dgd_close_normal"]])
+        last = first + len(normal.sample_names)
+        yield counts.read(first, last), normal
+        first = last
+
+
+def _recalled(model: DGD, counts: CountRows, saved: SavedNormal, match: GeneMatch, report: Progress) -> Pairs:
+    size = chunk_size_for(max(counts.n_vars, len(match.genes)))
+    posterior = model.posterior(saved.point)
+    for first, last in pairwise([*range(0, counts.n_obs, size), counts.n_obs]):
+        part = counts.read(first, last)
+        yield part, saved.of(model.record.model, match.align(part), posterior=posterior)
+        report(last, counts.n_obs)
 
 
 def _summary(fit: pd.DataFrame, *, seconds: float) -> str:
     return (
-        f"closest normals of {len(fit):,} samples in {duration(seconds)}: median misfit "
+        f"closest normals of {plural(len(fit), 'sample')} in {duration(seconds)}: median misfit "
         f"{fit['dgd_nll_per_gene'].median():.2f} nats per gene; they have "
         f"{fit['dgd_measured_share'].iloc[0]:.1%} of the model's genes"
     )

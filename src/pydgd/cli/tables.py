@@ -2,18 +2,24 @@
 """Tables as files and as one line of news. Heavy: commands import it when they run."""
 
 import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from pydgd.files import atomic_write
+from pydgd.words import plural
 
 # Rows turned into text at a time: a cohort's table has millions, with names as text about 100 bytes each.
 _ROWS_AT_A_TIME = 200_000
 _CALLED_BELOW = 0.05
+
+Write = Callable[[pd.DataFrame], None]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -26,44 +32,100 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    name = path.name.lower()
-    with atomic_write(path) as temporary:
-        if name.endswith(".parquet"):
-            table.to_parquet(temporary, index=False)
-        elif name.endswith(".gz"):
-            # Neither the time nor the temporary name goes into the file: same table, same bytes. Level 1, as
-            # 2.9 million rows take 54 s at level 6.
-            with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream:
-                _write_text(table, stream, "," if name.endswith(".csv.gz") else "\t")
-        else:
-            with temporary.open("wb") as stream:
-                _write_text(table, stream, "," if name.endswith(".csv") else "\t")
+    with table_writer(path) as write:
+        write(table)
 
 
-def _write_text(table: pd.DataFrame, stream: Any, separator: str) -> None:  # noqa: ANN401  # any binary stream
-    # pyarrow writes 2.9 million rows in a tenth of pandas's time.
-    for first in range(0, max(len(table), 1), _ROWS_AT_A_TIME):
-        part = pa.Table.from_pandas(table.iloc[first : first + _ROWS_AT_A_TIME], preserve_index=False)
-        # Arrow has no text form of categories.
-        plain = {
-            name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-            for name, column in zip(part.column_names, part.columns, strict=True)
-        }
-        options = csv.WriteOptions(include_header=first == 0, delimiter=separator)
-        csv.write_csv(pa.table(plain), stream, options)
-
-
-def called_genes(table: pd.DataFrame, *, n_samples: int) -> str:
-    """How many genes differ, in one line.
+@contextmanager
+def table_writer(path: Path) -> Iterator[Write]:
+    """A table that is written in parts and appears under its name once the block has ended well.
 
     Args:
-        table: What `pydgd.differential_expression` returns.
-        n_samples: Samples that were tested.
+        path: Ends in one of `TABLES`.
+
+    Yields:
+        What appends the rows of a table; all tables have the same columns and types.
+
+    Raises:
+        OutputError: If it cannot be written.
     """
-    called = table[table["padj"] < _CALLED_BELOW].groupby("sample", observed=False).size()
-    if n_samples == 1:
-        return f"{called.iloc[0]:,} genes differ at padj < {_CALLED_BELOW}"
-    return (
-        f"genes that differ at padj < {_CALLED_BELOW}: median {called.median():,.0f} per sample, "
-        f"from {called.min():,} ({called.idxmin()}) to {called.max():,} ({called.idxmax()})"
-    )
+    name = path.name.lower()
+    with atomic_write(path) as temporary, ExitStack() as files:
+        if name.endswith(".parquet"):
+            yield files.enter_context(_Parquet(temporary))
+            return
+        stream: IO[bytes] | gzip.GzipFile = files.enter_context(temporary.open("wb"))
+        if name.endswith(".gz"):
+            # Neither the time nor the temporary name goes into the file: same table, same bytes. Level 1, as
+            # 2.9 million rows take 54 s at level 6.
+            stream = files.enter_context(gzip.GzipFile("", "wb", 1, stream, mtime=0))
+        yield _Text(stream, "," if name.removesuffix(".gz").endswith(".csv") else "\t")
+
+
+class _Text:
+    """Appends rows as text, the header first."""
+
+    def __init__(self, stream: object, separator: str) -> None:
+        self._stream, self._separator, self._header = stream, separator, True
+
+    def __call__(self, table: pd.DataFrame) -> None:
+        # pyarrow writes 2.9 million rows in a tenth of pandas's time.
+        for first in range(0, max(len(table), int(self._header)), _ROWS_AT_A_TIME):
+            part = pa.Table.from_pandas(table.iloc[first : first + _ROWS_AT_A_TIME], preserve_index=False)
+            # Arrow has no text form of categories.
+            plain = {
+                name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+                for name, column in zip(part.column_names, part.columns, strict=True)
+            }
+            options = csv.WriteOptions(include_header=self._header, delimiter=self._separator)
+            csv.write_csv(pa.table(plain), self._stream, options)
+            self._header = False
+
+
+class _Parquet:
+    """Appends rows as groups of Parquet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: parquet.ParquetWriter | None = None
+
+    def __enter__(self) -> "_Parquet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def __call__(self, table: pd.DataFrame) -> None:
+        rows = pa.Table.from_pandas(table, preserve_index=False)
+        if self._writer is None:
+            # As DataFrame.to_parquet keeps the settings that are in `attrs`.
+            metadata = {**rows.schema.metadata, b"PANDAS_ATTRS": json.dumps(table.attrs).encode()}
+            self._writer = parquet.ParquetWriter(self._path, rows.schema.with_metadata(metadata))
+        self._writer.write_table(rows.replace_schema_metadata(self._writer.schema.metadata))
+
+
+class CalledGenes:
+    """How many genes of each sample differ, in one line."""
+
+    def __init__(self) -> None:
+        self._calls: list[pd.Series] = []
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Count the genes of some samples.
+
+        Args:
+            table: What `pydgd.differential_expression` returns.
+        """
+        called = table["padj"] < _CALLED_BELOW
+        self._calls.append(called.groupby(table["sample"], observed=False).sum())
+
+    def __str__(self) -> str:
+        called = pd.concat([calls.set_axis(calls.index.astype(str)) for calls in self._calls])
+        if len(called) == 1:
+            verb = "differs" if called.iloc[0] == 1 else "differ"
+            return f"{plural(int(called.iloc[0]), 'gene')} {verb} at padj < {_CALLED_BELOW}"
+        return (
+            f"genes that differ at padj < {_CALLED_BELOW}: median {called.median():,.0f} per sample, "
+            f"from {called.min():,} ({called.idxmin()}) to {called.max():,} ({called.idxmax()})"
+        )

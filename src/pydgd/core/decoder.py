@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from pydgd.core.activations import by_row
 from pydgd.core.checks import require_choice, require_positive_int
 from pydgd.core.outputbase import OutputModule, Outputs
 from pydgd.core.outputmodules import OUTPUT_MODULES
@@ -117,6 +118,23 @@ class Decoder(nn.Module):
             raise ValueError(f"z must have a last dimension of {self.latent_dim}, got shape {tuple(z.shape)}")
         outputs: Outputs = self.output_module(self.trunk(z))
         return outputs
+
+    def forward_by_row(self, z: Float[Tensor, "n latent"]) -> Outputs:
+        """As `forward`, but what a row gives does not depend on its place in the batch, to the last bit.
+
+        Its company matters through the number of rows alone: matrix products round differently for different
+        numbers of rows. Dropout is left out.
+
+        Args:
+            z: Latent positions, shape ``(N, D)``.
+
+        Returns:
+            What the output module returns.
+        """
+        for block in self.trunk.children():
+            linear, activation, _ = block.children()
+            z = by_row(activation)(linear(z))
+        return self.output_module.forward_by_row(z)
 
     def config(self) -> DecoderConfig:
         """Return the constructor's arguments as plain numbers, strings, lists and dicts.

@@ -6,16 +6,10 @@ from jaxtyping import Float, Real
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from pydgd.core.evaluation import (
-    BLOCK,
-    DispersionRows,
-    Evaluator,
-    exact_nb,
-    exact_poisson,
-    fast_nb,
-    row_blocks,
-)
-from pydgd.core.kernels import deviance_part, log_factorial_of, scale_of
+from pydgd.core.deviance import deviance_part
+from pydgd.core.dispersion import DispersionRows, scale_of
+from pydgd.core.evaluation import BLOCK, Evaluator, exact_nb, exact_poisson, fast_nb, row_blocks
+from pydgd.core.kernels import log_factorial_of
 from pydgd.core.stirling import stirling_remainders, stirling_zeta, tables
 
 
@@ -36,7 +30,7 @@ def log_factorial(counts: Real[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     flat, target = counts.reshape(-1), result.view(-1)
     for part in row_blocks(len(flat), 1, BLOCK):
         counts64 = flat[part].double()
-        target[part] = torch.where(counts64 > 1, log_factorial_of(counts64), 0.0)
+        target[part] = torch.where(counts64 == 1, 0.0, log_factorial_of(counts64))
     return result
 
 
@@ -70,7 +64,8 @@ def nb_log_mass(
     width = shape[-1] if shape else 1
     gene_wise = log_r.numel() == width and log_r.shape[-1:] == shape[-1:]
     flat_r = log_r.reshape(1, width) if gene_wise else _rows(log_r, shape)
-    value: Tensor = _NBLogMass.apply(_rows(k, shape), _rows(m, shape), flat_r)  # type: ignore[no-untyped-call]
+    rows = _rows(k, shape), _rows(m, shape)
+    value: Tensor = _NBLogMass.apply(*rows, flat_r, (wants_grad(m), wants_grad(log_r)))  # type: ignore[no-untyped-call]
     return value.reshape(shape)
 
 
@@ -91,7 +86,7 @@ def poisson_log_mass(k: Real[Tensor, "..."], m: Float[Tensor, "..."]) -> Float[T
         tensor([-5.0000, -1.7403])
     """
     shape = torch.broadcast_shapes(k.shape, m.shape)  # type: ignore[no-untyped-call]
-    value: Tensor = _PoissonLogMass.apply(_rows(k, shape), _rows(m, shape))  # type: ignore[no-untyped-call]
+    value: Tensor = _PoissonLogMass.apply(_rows(k, shape), _rows(m, shape), wants_grad(m))  # type: ignore[no-untyped-call]
     return value.reshape(shape)
 
 
@@ -140,6 +135,11 @@ def refuse_second_order() -> None:
         )
 
 
+def wants_grad(tensor: Tensor) -> bool:
+    """Whether a gradient in it will be asked for."""
+    return torch.is_grad_enabled() and tensor.requires_grad
+
+
 def _rows(values: Tensor, shape: torch.Size) -> Tensor:
     """`values` broadcast to `shape` and seen as a matrix; copied only where a view cannot show it."""
     columns = shape[-1] if shape else 1
@@ -150,43 +150,50 @@ class _NBLogMass(torch.autograd.Function):
     """Both gradients come with the value, because all three share their logs."""
 
     @staticmethod
-    def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor, log_r: Tensor) -> Tensor:
+    def forward(
+        ctx: BackwardCFunction, k: Tensor, m: Tensor, log_r: Tensor, wanted: tuple[bool, bool]
+    ) -> Tensor:
         dispersion = DispersionRows(log_r)
         if m.dtype == torch.float64:
-            evaluator = exact_nb(dispersion, m, slope=True)
+            evaluator = exact_nb(dispersion, m.new_empty(()), slope=wanted[1])
         else:
-            evaluator = fast_nb(dispersion, m, slope=True, each=True)
-        grad_r = torch.empty(m.shape, dtype=log_r.dtype, device=m.device)
-        value, grad_m = _fill(evaluator, k, m, grad_r)
-        ctx.save_for_backward(grad_m, grad_r, log_r)
+            evaluator = fast_nb(dispersion, m.new_empty(()), slope=wanted[1], each=True)
+        value, *gradients = _fill(evaluator, k, m, wanted)
+        ctx.save_for_backward(*gradients, log_r)  # type: ignore[arg-type]
         return value
 
     @staticmethod
-    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor, Tensor]:
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None, None]:
         refuse_second_order()
         grad_m, grad_r, log_r = ctx.saved_tensors  # type: ignore[misc]
-        return None, grad * grad_m, (grad * grad_r).sum_to_size(log_r.shape).to(log_r.dtype)
+        to_r = None if grad_r is None else (grad * grad_r).sum_to_size(log_r.shape).to(log_r.dtype)
+        return None, None if grad_m is None else grad * grad_m, to_r, None
 
 
 class _PoissonLogMass(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor) -> Tensor:
-        value, grad_m = _fill(exact_poisson(m), k, m, None)
-        ctx.save_for_backward(grad_m)
+    def forward(ctx: BackwardCFunction, k: Tensor, m: Tensor, wanted: bool) -> Tensor:  # noqa: FBT001
+        value, grad_m, _ = _fill(exact_poisson(m.new_empty(())), k, m, (wanted, False))
+        ctx.save_for_backward(grad_m)  # type: ignore[arg-type]
         return value
 
     @staticmethod
-    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> tuple[None, Tensor, None]:
         refuse_second_order()
-        return None, grad * ctx.saved_tensors[0]
+        return None, grad * ctx.saved_tensors[0], None
 
 
-def _fill(evaluator: Evaluator, k: Tensor, m: Tensor, grad_r: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Value and gradient in `m` of every element, and into `grad_r` the one in log r."""
-    value, grad_m = torch.empty_like(m), torch.empty_like(m)
+def _fill(
+    evaluator: Evaluator, k: Tensor, m: Tensor, wanted: tuple[bool, bool]
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Value of every element, and the gradients in `m` and log r that are wanted."""
+    value = torch.empty_like(m, memory_format=torch.contiguous_format)
+    grad_m, grad_r = (torch.empty_like(value) if flag else None for flag in wanted)
     for rows in evaluator.rows(m):
-        terms = evaluator.evaluate(k[rows], m[rows], rows, None)
-        value[rows], grad_m[rows] = terms.value, terms.descent.neg_()
+        terms = evaluator.evaluate(k[rows], m[rows], rows, None if grad_m is None else grad_m[rows])
+        value[rows] = terms.value
+        if grad_m is not None:
+            grad_m[rows].neg_()
         if grad_r is not None and terms.slope is not None:
             grad_r[rows] = terms.slope
-    return value, grad_m
+    return value, grad_m, grad_r

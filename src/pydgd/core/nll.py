@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Negative log-likelihood of samples: log-mass summed over genes, gradients in the same pass."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
+from pydgd.core.dispersion import DispersionRows, take
 from pydgd.core.evaluation import (
-    DispersionRows,
+    BLOCK,
     Evaluator,
+    compiled_frozen,
     compiled_nb,
+    compiled_poisson,
+    exact_frozen,
     exact_nb,
     exact_poisson,
+    fast_frozen,
     fast_nb,
     fast_poisson,
-    frozen_nb,
-    take,
+    row_blocks,
 )
-from pydgd.core.kernels import log_factorial_of, nb_shape
-from pydgd.core.mass import refuse_second_order
-
-Sums = tuple[Tensor, Tensor | None, Tensor | None]
+from pydgd.core.gene_sums import GeneSums
+from pydgd.core.kernels import nb_saddle_of, nb_shape, row_sums
+from pydgd.core.mass import refuse_second_order, wants_grad
 
 
 def nb_nll(
@@ -30,9 +31,10 @@ def nb_nll(
     mu: Float[Tensor, "n genes"],
     log_r: Float[Tensor, "#n genes"],
     *,
+    scaling_factors: Float[Tensor, " n"] | None = None,
     log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
     mask: Bool[Tensor, " genes"] | None = None,
-    constants: Float[Tensor, " n"] | None = None,
+    constants: Float[Tensor, "n 2"] | None = None,
     compiled: bool = False,
     block: int | None = None,
 ) -> Float[Tensor, " n"]:
@@ -40,80 +42,87 @@ def nb_nll(
 
     Rows are worked through in blocks, so that beside the gradients hardly any memory is used; sums are in
     float64. Float32 `mu` gives every gene's share within 2e-4 nats or 2e-6 of itself, and its gradients
-    within 1e-5.
+    within 1e-5. Unless `compiled`, a sample's value and gradients do not depend on the other samples, to the
+    last bit. Backward hands out gradients that forward has made; a second one through the same graph makes
+    them again.
 
     Args:
-        counts: Reads, of any dtype.
+        counts: Reads, whole numbers of any dtype.
         mu: Expected reads, scaled; where it is 0, the rule of `nb_log_mass` holds.
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
+        scaling_factors: If given, expected reads are `mu` times these, block by block instead of all at once;
+            they get no gradient.
         log_factorial: ``log_factorial(counts)``, or its sum over the measured genes; saves computing it.
         mask: Which genes were measured; the others add nothing, get no gradient, and may hold anything.
         constants: ``nb_constants(counts, log_r, mask=mask)``, for a `log_r` that stays as it is: what is left
             are two logs per element and no special function. Overrules `log_factorial`.
-        compiled: Whether to use a kernel from ``torch.compile``, made on first use; not with `constants`.
+        compiled: Whether to use a kernel from ``torch.compile``, made on first use.
         block: Elements per pass; by default what suits the device.
 
     Returns:
         Minus the sum of ln f, in nats. Differentiable once in `mu` and `log_r`.
 
     Raises:
-        ValueError: If `constants` come with `compiled`, or with a `log_r` that wants a gradient.
+        ValueError: If `constants` come with a `log_r` that wants a gradient, or `scaling_factors` want one.
 
     Example:
         >>> counts, mu = torch.tensor([[0, 5], [2, 3]]), torch.full((2, 2), 4.0)
         >>> nb_nll(counts, mu, torch.zeros(1, 2))
         tensor([4.3346, 4.3346], dtype=torch.float64)
     """
-    frozen = constants is not None
-    if frozen and (compiled or _wants_grad(log_r)):
+    if constants is not None and wants_grad(log_r):
         raise ValueError(
-            "constants hold for one fixed log_r and the eager kernel; got "
-            f"log_r.requires_grad={log_r.requires_grad}, compiled={compiled}. "
+            "constants hold for one fixed log_r; got log_r.requires_grad=True. "
             "Detach log_r, or leave constants out."
         )
-    like, slope, double = mu.new_empty(()), _wants_grad(log_r), mu.dtype == torch.float64
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
-    if frozen:
-        evaluator = frozen_nb(dispersion, like)
-    elif compiled:
-        evaluator = compiled_nb(dispersion, like, slope=slope)
-    else:
-        evaluator = (exact_nb if double else fast_nb)(dispersion, like, slope=slope)
-    sums = _GeneSums(counts, columns, evaluator, block)
-    if not (frozen or compiled or double):
-        constants = sums.factorials(log_factorial)
-    return _nll(sums, mu, log_r, constants)
+    evaluator = _nb_evaluator(
+        dispersion, mu.new_empty(()), slope=wants_grad(log_r), frozen=constants is not None, compiled=compiled
+    )
+    sums = GeneSums(columns, evaluator, block, _fixed(scaling_factors))
+    plain = mu.dtype != torch.float64 and not compiled
+    if constants is not None:
+        return _nll(sums, counts, mu, log_r, constants[:, 0 if plain else 1])
+    return _nll(sums, counts, mu, log_r, sums.factorials(counts, log_factorial) if plain else None)
 
 
 def poisson_nll(
     counts: Real[Tensor, "n genes"],
     mu: Float[Tensor, "n genes"],
     *,
+    scaling_factors: Float[Tensor, " n"] | None = None,
     log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
     mask: Bool[Tensor, " genes"] | None = None,
+    compiled: bool = False,
     block: int | None = None,
 ) -> Float[Tensor, " n"]:
     """Negative log-likelihood of each sample under Poisson distributions, summed over genes.
 
     Args:
-        counts: Reads, of any dtype.
+        counts: Reads, whole numbers of any dtype.
         mu: Expected reads, scaled; where it is 0, the rule of `poisson_log_mass` holds.
+        scaling_factors: If given, expected reads are `mu` times these; they get no gradient.
         log_factorial: ``log_factorial(counts)``, or its sum over the measured genes; saves computing it.
         mask: Which genes were measured; the others add nothing, get no gradient, and may hold anything.
+        compiled: Whether to use a kernel from ``torch.compile``, made on first use.
         block: Elements per pass; by default what suits the device.
 
     Returns:
-        Minus the sum of ln f, in nats. Differentiable once in `mu`.
+        Minus the sum of ln f, in nats, as exact as that of `nb_nll`. Differentiable once in `mu`.
+
+    Raises:
+        ValueError: If `scaling_factors` want a gradient.
 
     Example:
         >>> poisson_nll(torch.tensor([[0, 5]]), torch.full((1, 2), 4.0))
         tensor([5.8560], dtype=torch.float64)
     """
-    like, double = mu.new_empty(()), mu.dtype == torch.float64
-    evaluator = exact_poisson(like) if double else fast_poisson(like)
-    sums = _GeneSums(counts, _columns(mask), evaluator, block)
-    return _nll(sums, mu, None, None if double else sums.factorials(log_factorial))
+    like = mu.new_empty(())
+    plain = mu.dtype != torch.float64 and not compiled
+    evaluator = compiled_poisson(like) if compiled else fast_poisson() if plain else exact_poisson(like)
+    sums = GeneSums(_columns(mask), evaluator, block, _fixed(scaling_factors))
+    return _nll(sums, counts, mu, None, sums.factorials(counts, log_factorial) if plain else None)
 
 
 def nb_constants(
@@ -121,17 +130,18 @@ def nb_constants(
     log_r: Float[Tensor, "#n genes"],
     *,
     mask: Bool[Tensor, " genes"] | None = None,
-) -> Float[Tensor, " n"]:
+) -> Float[Tensor, "n 2"]:
     """The part of `nb_nll` that counts and dispersion decide; computed once where the dispersion is frozen.
 
     Args:
-        counts: Reads, of any dtype.
+        counts: Reads, whole numbers of any dtype.
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
         mask: Which genes were measured.
 
     Returns:
-        Sums of ln k! + ln Gamma(r) + k ln r - ln Gamma(k + r) per sample, in nats, for
-        ``nb_nll(constants=...)``.
+        For ``nb_nll(constants=...)``, sums per sample in nats: of ln k! + ln Gamma(r) + k ln r -
+        ln Gamma(k + r), which float32 means take, and of minus the log-mass of k at the mean k, which
+        float64 means and compiled kernels take. With the former they would cancel by 3e-7 nats for k = 1e8.
 
     Example:
         >>> counts, mu, log_r = torch.tensor([[0, 5]]), torch.full((1, 2), 4.0), torch.zeros(1, 2)
@@ -140,122 +150,93 @@ def nb_constants(
     """
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
-    result = counts.new_empty(len(counts), dtype=torch.float64)
-    for rows in frozen_nb(dispersion, result).rows(counts):
-        result[rows] = -nb_shape(take(counts[rows], columns), dispersion.terms(rows, torch.float64)).sum(-1)
+    result = counts.new_empty((len(counts), 2), dtype=torch.float64)
+    for rows in row_blocks(len(counts), counts.shape[1], BLOCK):
+        block, terms = take(counts[rows], columns), dispersion.terms(rows, torch.float64)
+        for column, left_out in enumerate((nb_shape, nb_saddle_of)):
+            result[rows, column] = -row_sums(left_out(block, terms))
     return result
 
 
-@dataclass(frozen=True)
-class _GeneSums:
-    """Sums over the genes in `columns`, by an evaluator of blocks of about `block` elements."""
-
-    counts: Tensor
-    columns: Tensor | None
-    evaluator: Evaluator
-    block: int | None
-
-    def run(self, mu: Tensor, log_r: Tensor | None, *, grad_mu: bool, weights: Tensor | None = None) -> Sums:
-        """Log-mass of each row, the negative of its gradient in `mu`, and of that in `log_r` if it is given.
-
-        The gradient in a gene-wise `log_r` is summed over rows right away, with `weights` (by default 1).
-        """
-        total = mu.new_zeros(len(mu), dtype=torch.float64)
-        blank = torch.empty_like if self.columns is None else torch.zeros_like
-        to_mu = blank(mu) if grad_mu else None
-        to_r = None if log_r is None else blank(log_r)
-        gene_wise = log_r is not None and len(log_r) == 1
-        over_rows = take(mu.new_zeros(1, mu.shape[1], dtype=torch.float64), self.columns)[0]
-        weights = torch.ones_like(total) if weights is None else weights
-        for rows in self.evaluator.rows(mu, self.block):
-            target = None if to_mu is None else to_mu[rows]
-            out = target if self.columns is None else None
-            counts, means = self._taken(self.counts, rows), self._taken(mu, rows)
-            value, descent, slope = self.evaluator.evaluate(counts, means, rows, out)
-            total[rows] = value if value.ndim == 1 else value.sum(-1)
-            if target is not None and descent is not out:
-                self._put(target, descent)
-            if slope is not None and gene_wise:
-                over_rows -= slope.T @ weights[rows].to(slope.dtype)
-            elif slope is not None and to_r is not None:
-                self._put(to_r[rows], slope.neg_())
-        if to_r is not None and gene_wise:
-            self._put(to_r, over_rows[None])
-        return total, to_mu, to_r
-
-    def factorials(self, log_factorial: Tensor | None) -> Tensor:
-        """Sum of ln k! over the genes, per row."""
-        if log_factorial is not None and log_factorial.ndim == 1:
-            return log_factorial
-        result = self.counts.new_empty(len(self.counts), dtype=torch.float64)
-        for rows in self.evaluator.rows(self.counts, self.block):
-            if log_factorial is None:
-                each = log_factorial_of(self._taken(self.counts, rows).double(), short=True)
-            else:
-                each = self._taken(log_factorial, rows)
-            result[rows] = each.sum(-1, dtype=torch.float64)
-        return result
-
-    def _taken(self, matrix: Tensor, rows: slice) -> Tensor:
-        return take(matrix[rows], self.columns)
-
-    def _put(self, target: Tensor, values: Tensor) -> None:
-        if self.columns is None:
-            target.copy_(values)
-        else:
-            target.index_copy_(1, self.columns, values.to(target.dtype))
+def _nb_evaluator(
+    dispersion: DispersionRows, like: Tensor, *, slope: bool, frozen: bool, compiled: bool
+) -> Evaluator:
+    double = like.dtype == torch.float64
+    if frozen and compiled:
+        return compiled_frozen(dispersion, like)
+    if frozen:
+        return exact_frozen(dispersion, like) if double else fast_frozen(dispersion)
+    if compiled:
+        return compiled_nb(dispersion, like, slope=slope)
+    return (exact_nb if double else fast_nb)(dispersion, like, slope=slope)
 
 
 class _NegativeSum(torch.autograd.Function):
-    """Gradients are computed with the value, because they share its logs; ``backward`` scales them."""
+    """Gradients come with the value, because they share its logs; ``backward`` scales and hands them out.
+
+    Scaled in place, they need no second copy of the batch; a second ``backward`` therefore makes them again,
+    as does one that weighs the rows differently where a gradient is a sum over rows.
+    """
 
     @staticmethod
     def forward(
         ctx: BackwardCFunction,
+        counts: Tensor,
         mu: Tensor,
         log_r: Tensor | None,
-        sums: _GeneSums,
+        sums: GeneSums,
         constants: Tensor | None,
         wanted: tuple[bool, bool],
     ) -> Tensor:
-        total, grad_mu, grad_r = sums.run(mu, log_r if wanted[1] else None, grad_mu=wanted[0])
-        ctx.sums = sums  # type: ignore[attr-defined]
-        again = grad_r is not None and len(grad_r) == 1 < len(mu)
-        kept = (mu, log_r) if again else (None, None)
-        ctx.save_for_backward(*kept, grad_mu, grad_r)  # type: ignore[arg-type]
+        total, *gradients = sums.run(counts, mu, log_r, wanted)
+        ctx.save_for_backward(counts, mu, log_r)  # type: ignore[arg-type]
+        ctx.sums, ctx.wanted, ctx.gradients = sums, wanted, gradients  # type: ignore[attr-defined]
         return -total if constants is None else constants - total
 
     @staticmethod
     def backward(
         ctx: BackwardCFunction, grad: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    ) -> tuple[None, Tensor | None, Tensor | None, None, None, None]:
         refuse_second_order()
-        mu, log_r, grad_mu, grad_r = ctx.saved_tensors  # type: ignore[misc]
+        counts, mu, log_r = ctx.saved_tensors  # type: ignore[misc]
+        sums, wanted = ctx.sums, ctx.wanted  # type: ignore[attr-defined]
+        (to_mu, to_r), ctx.gradients = ctx.gradients or (None, None), None  # type: ignore[attr-defined]
         same = grad.stride(0) == 0 or bool((grad == grad[:1]).all())
+        over_rows = wanted[1] and len(log_r) == 1 and not same
+        missing = wanted[0] and to_mu is None, wanted[1] and (to_r is None or over_rows)
+        if any(missing):
+            _, *made = sums.run(counts, mu, log_r, missing, weights=grad if over_rows else None)
+            to_mu, to_r = (
+                new if new is not None else old for new, old in zip(made, (to_mu, to_r), strict=True)
+            )
         factor = grad[:1] if same else grad
-        to_mu = _scaled(grad_mu, factor)
-        if same or mu is None:
-            return to_mu, _scaled(grad_r, factor), None, None, None
-        # Rows weigh differently, which the sum over rows in the forward pass could not know.
-        sums: _GeneSums = ctx.sums  # type: ignore[attr-defined]
-        return to_mu, sums.run(mu, log_r, grad_mu=False, weights=grad)[2], None, None, None
+        _scale(to_mu, factor)
+        _scale(None if over_rows else to_r, factor)
+        return None, to_mu, to_r, None, None, None
 
 
-def _scaled(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
-    """Rows times `factor`; for the 1 of a plain sum the same tensor, which saves a copy of the batch."""
-    if gradient is None or (factor.numel() == 1 and factor.item() == 1.0):
-        return gradient
-    return gradient * factor[:, None].to(gradient.dtype)
+def _scale(gradient: Tensor | None, factor: Tensor) -> None:
+    """Multiply rows by `factor`, one for each or for all."""
+    if gradient is not None and len(factor) and not (len(factor) == 1 and factor.item() == 1.0):
+        gradient.mul_(factor[:, None].to(gradient.dtype))
 
 
-def _nll(sums: _GeneSums, mu: Tensor, log_r: Tensor | None, constants: Tensor | None) -> Tensor:
-    wanted = (_wants_grad(mu), log_r is not None and _wants_grad(log_r))
-    total: Tensor = _NegativeSum.apply(mu, log_r, sums, constants, wanted)  # type: ignore[no-untyped-call]
+def _nll(
+    sums: GeneSums, counts: Tensor, mu: Tensor, log_r: Tensor | None, constants: Tensor | None
+) -> Tensor:
+    wanted = (wants_grad(mu), log_r is not None and wants_grad(log_r))
+    total: Tensor = _NegativeSum.apply(counts, mu, log_r, sums, constants, wanted)  # type: ignore[no-untyped-call]
     return total
 
 
-def _wants_grad(tensor: Tensor) -> bool:
-    return torch.is_grad_enabled() and tensor.requires_grad
+def _fixed(scaling_factors: Tensor | None) -> Tensor | None:
+    if scaling_factors is not None and wants_grad(scaling_factors):
+        raise ValueError(
+            "scaling_factors get no gradient here, but scaling_factors.requires_grad is True. "
+            "Multiply mu by them beforehand, or detach them."
+        )
+    # A second backward reads them again, and autograd does not watch them.
+    return None if scaling_factors is None else scaling_factors.detach().clone()
 
 
 def _columns(mask: Tensor | None) -> Tensor | None:

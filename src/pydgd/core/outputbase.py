@@ -3,13 +3,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias, TypedDict
 
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Generator, Tensor, nn
 
-from pydgd.core.activations import OUTPUT_ACTIVATIONS
+from pydgd.core.activations import OUTPUT_ACTIVATIONS, by_row
 from pydgd.core.checks import (
     as_float,
     require_choice,
@@ -18,9 +18,18 @@ from pydgd.core.checks import (
     require_same_shape,
 )
 from pydgd.core.distributions import log_factorial
+from pydgd.core.kernels import row_sums
+from pydgd.core.mass import wants_grad
 
 # What a module's forward returns: the means, or the means and ln r.
 Outputs: TypeAlias = Tensor | tuple[Tensor, Tensor]
+
+
+class FrozenConstants(TypedDict, total=False):
+    """Keyword arguments of `OutputModule.nll` that stay as long as counts and module do."""
+
+    log_factorial: Tensor
+    constants: Tensor
 
 
 class CountFamily(NamedTuple):
@@ -30,7 +39,7 @@ class CountFamily(NamedTuple):
 
     Attributes:
         log_mass: ``(k, mu, [log_r])`` to the element-wise log-mass.
-        nll: ``(counts, mu, [log_r], *, log_factorial, mask)`` to minus the log-mass of each sample, float64.
+        nll: ``(counts, mu, [log_r], *, ...)`` to minus the log-mass of each sample, float64; see `nb_nll`.
         draw: ``(n, generator, mu, [log_r])`` to n draws.
     """
 
@@ -98,6 +107,18 @@ class OutputModule(nn.Module, ABC):
         """Predict the means (and ln r, where every sample has its own) from the last hidden layer."""
 
     @abstractmethod
+    def predict(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Outputs:
+        """What `forward` returns, with this function as `activation`."""
+
+    def forward_by_row(self, x: Float[Tensor, "n hidden"]) -> Outputs:
+        """As `forward`, but a row's bits do not depend on its place: see `activations.by_row`."""
+        return self.predict(x, by_row(OUTPUT_ACTIVATIONS[self._activation].forward))
+
+    @abstractmethod
+    def rows_of(self, outputs: Outputs, rows: slice) -> Outputs:
+        """Some rows of what `forward` returned."""
+
+    @abstractmethod
     def means_of(self, outputs: Outputs) -> Tensor:
         """Means m, taken out of what `forward` returned."""
 
@@ -148,30 +169,39 @@ class OutputModule(nn.Module, ABC):
         *,
         log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
         mask: Bool[Tensor, " genes"] | None = None,
-        constants: Float[Tensor, " n"] | None = None,
+        constants: Float[Tensor, "n 2"] | None = None,
+        compiled: bool = False,
     ) -> Float[Tensor, " n"]:
         """Minus the log-mass of each sample, summed over genes: the unchecked path of training and search.
 
         Args:
             counts: Reads, shape ``(N, G)``.
-            outputs: What `forward` returned.
+            outputs: What `forward` returned; one row serves all samples.
             scaling_factors: One factor per sample, shape ``(N,)``.
             log_factorial: ln k! of the counts, if computed beforehand; each, or its sum over measured genes.
             mask: True where a gene is measured; the others do not count.
             constants: See `frozen_constants`.
+            compiled: Whether to use a kernel from ``torch.compile``, made on first use.
 
         Returns:
-            Nats per sample, float64, shape ``(N,)``.
+            Nats per sample, float64, shape ``(N,)``; differentiable once.
         """
         means = self.means_of(outputs)
-        mu = means * scaling_factors.to(means.dtype).unsqueeze(-1)
-        parameters = _present(mu, self.log_r_of(outputs))
-        given = {} if constants is None else {"constants": constants}
-        return self._family.nll(counts, *parameters, log_factorial=log_factorial, mask=mask, **given)
+        factors = scaling_factors.to(means.dtype)
+        given: dict[str, Tensor] = {} if constants is None else {"constants": constants}
+        if wants_grad(factors):
+            means = means * factors.unsqueeze(-1)
+        else:
+            # Multiplied block by block: a matrix of expected reads and one of its gradient are saved.
+            means, given["scaling_factors"] = means.expand(len(factors), -1), factors
+        parameters = _present(means, self.log_r_of(outputs))
+        return self._family.nll(
+            counts, *parameters, log_factorial=log_factorial, mask=mask, compiled=compiled, **given
+        )
 
     def frozen_constants(
         self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
-    ) -> dict[str, Tensor]:
+    ) -> FrozenConstants:
         """What `nll` of these counts can be told once and for all while the module is frozen.
 
         Args:
@@ -183,7 +213,7 @@ class OutputModule(nn.Module, ABC):
         """
         each = log_factorial(counts)
         kept = each if mask is None else torch.where(mask, each, 0.0)
-        return {"log_factorial": kept.sum(dim=-1, dtype=torch.float64)}
+        return {"log_factorial": row_sums(kept)}
 
     @torch.no_grad()
     def initialise(
@@ -217,10 +247,10 @@ class OutputModule(nn.Module, ABC):
         self.layer_means.bias.copy_(OUTPUT_ACTIVATIONS[self._activation].inverse(profile))
         self.initialise_log_r(r)
 
-    def _means(self, x: Tensor) -> Tensor:
+    def _means(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
         if x.dim() == 0 or x.shape[-1] != self._input_dim:
             raise ValueError(f"x must have a last dimension of {self._input_dim}, got shape {tuple(x.shape)}")
-        return OUTPUT_ACTIVATIONS[self._activation].forward(self.layer_means(x))
+        return activation(self.layer_means(x))
 
     def _per_gene(self, name: str, x: Tensor, *, positive: bool = False) -> Tensor:
         if x.shape != (self._output_dim,):
@@ -269,7 +299,11 @@ class MeansOnlyModule(OutputModule):
         Raises:
             ValueError: If the last dimension of `x` is not `input_dim`.
         """
-        return self._means(x)
+        return self.predict(x, OUTPUT_ACTIVATIONS[self.activation].forward)
+
+    def predict(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+        """Means, with this function as `activation`."""
+        return self._means(x, activation)
 
     def log_prob(
         self,
@@ -329,6 +363,10 @@ class MeansOnlyModule(OutputModule):
         """Means m, taken out of what `forward` returned."""
         assert isinstance(outputs, Tensor)
         return outputs
+
+    def rows_of(self, outputs: Outputs, rows: slice) -> Tensor:
+        """Some rows of the means."""
+        return self.means_of(outputs)[rows]
 
 
 def _present(mu: Tensor, log_r: Tensor | None) -> tuple[Tensor, ...]:

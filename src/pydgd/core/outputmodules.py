@@ -2,6 +2,7 @@
 """Output layers of the decoder: negative binomial with r per gene or per gene and sample, and Poisson."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Num
@@ -26,7 +27,7 @@ from pydgd.core.distributions import (
     poisson_log_mass,
     poisson_nll,
 )
-from pydgd.core.outputbase import CountFamily, MeansOnlyModule, OutputModule, Outputs
+from pydgd.core.outputbase import CountFamily, FrozenConstants, MeansOnlyModule, OutputModule, Outputs
 
 __all__ = [
     "OUTPUT_MODULES",
@@ -135,7 +136,7 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
 
     def frozen_constants(
         self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
-    ) -> dict[str, Tensor]:
+    ) -> FrozenConstants:
         """Everything in `nll` that counts and r decide, so that each evaluation needs no special function."""
         return {"constants": nb_constants(counts, self._log_r.detach(), mask=mask)}
 
@@ -216,11 +217,13 @@ class OutputModuleNBFullDispersion(OutputModule):
         Raises:
             ValueError: If the last dimension of `x` is not `input_dim`.
         """
-        means = self._means(x)
+        return self.predict(x, OUTPUT_ACTIVATIONS[self.activation].forward)
+
+    def predict(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Means and ln r, with this function as `activation`."""
+        means = self._means(x, activation)
         log_r: Tensor = self.layer_log_r(x)
-        if self._log_r_activation == "same":
-            log_r = OUTPUT_ACTIVATIONS[self.activation].forward(log_r)
-        return means, log_r
+        return means, activation(log_r) if self._log_r_activation == "same" else log_r
 
     @staticmethod
     def log_prob_mass(
@@ -297,6 +300,10 @@ class OutputModuleNBFullDispersion(OutputModule):
     def log_r_of(self, outputs: Outputs) -> Tensor:
         """Natural logs of r, taken out of what `forward` returned."""
         return outputs[1]
+
+    def rows_of(self, outputs: Outputs, rows: slice) -> tuple[Tensor, Tensor]:
+        """Some rows of means and ln r."""
+        return outputs[0][rows], outputs[1][rows]
 
     @staticmethod
     def _require_log_r(pred_log_r_values: Tensor, pred_means: Tensor) -> None:

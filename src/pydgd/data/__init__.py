@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Labels live here: counts from files and tables, checked, aligned by name, and scaled."""
 
-from pydgd.data.align import AlignedCounts, align_to_genes
+from pydgd.data.align import AlignedCounts, GeneMatch, align_to_genes, match_genes
 from pydgd.data.counts import as_counts
 from pydgd.data.detection import detected_genes
 from pydgd.data.genes import gene_id_type, strip_version
-from pydgd.data.readers import read_counts
+from pydgd.data.memory import available_memory
+from pydgd.data.readers import open_counts, read_counts
+from pydgd.data.rows import CountRows, count_rows
 from pydgd.data.scaling import SCALING_RULES, scaling_factors, typical_profile
 from pydgd.data.selection import select_samples
 from pydgd.data.simulate import Simulation, simulate_blocks, simulate_cohort
@@ -14,11 +16,17 @@ from pydgd.data.validation import validate_counts
 __all__ = [
     "SCALING_RULES",
     "AlignedCounts",
+    "CountRows",
+    "GeneMatch",
     "Simulation",
     "align_to_genes",
     "as_counts",
+    "available_memory",
+    "count_rows",
     "detected_genes",
     "gene_id_type",
+    "match_genes",
+    "open_counts",
     "read_counts",
     "scaling_factors",
     "select_samples",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 
 from pydgd.data.blocks import by_rows, row_blocks
 from pydgd.data.mismatch import mismatch_error
@@ -45,6 +46,40 @@ class AlignedCounts:
         return int(self.measured.size - self.measured.sum())
 
 
+@dataclass(frozen=True, eq=False)
+class GeneMatch:
+    """Where a model's genes stand in some data.
+
+    Attributes:
+        genes: Of the model.
+        places: Number of each one's column in the data, -1 where the data lack it.
+        n_dropped: How many genes of the data the model does not know.
+    """
+
+    genes: tuple[str, ...]
+    places: NDArray[np.intp]
+    n_dropped: int
+
+    @property
+    def measured(self) -> Bool[np.ndarray, " genes"]:
+        """Which genes of the model the data have."""
+        return np.asarray(self.places >= 0)
+
+    def align(self, adata: AnnData) -> AlignedCounts:
+        """The counts of some samples of these data in the model's order.
+
+        Args:
+            adata: Checked counts with the columns that were matched.
+        """
+        return AlignedCounts(
+            counts=_gather(adata, self.places[self.measured], self.measured),
+            measured=self.measured,
+            sample_names=tuple(adata.obs_names),
+            genes=self.genes,
+            n_dropped=self.n_dropped,
+        )
+
+
 def align_to_genes(adata: AnnData, genes: Iterable[str], *, min_shared: float = 0.5) -> AlignedCounts:
     """Bring counts to a list of genes, by name and never by position.
 
@@ -58,8 +93,7 @@ def align_to_genes(adata: AnnData, genes: Iterable[str], *, min_shared: float = 
 
     Raises:
         GeneMismatchError: If too few genes are shared; the message compares the kinds of ids and says what
-            would
-            match: ids without version, another column of `var`, the table turned round.
+            would match: ids without version, another column of `var`, the table turned round.
         NamesError: If `genes` is empty or has repeats.
         ConfigError: If `min_shared` is out of range.
 
@@ -68,6 +102,21 @@ def align_to_genes(adata: AnnData, genes: Iterable[str], *, min_shared: float = 
         >>> align_to_genes(data, ["TP53", "MYC"]).counts
         array([[0., 3.],
                [2., 1.]], dtype=float32)
+    """
+    return match_genes(adata, genes, min_shared=min_shared).align(adata)
+
+
+def match_genes(adata: AnnData, genes: Iterable[str], *, min_shared: float = 0.5) -> GeneMatch:
+    """Find a list of genes in some data by name; arguments and errors are those of `align_to_genes`.
+
+    Args:
+        adata: Names suffice; it may be without counts.
+        genes: The genes of the model, without repeats.
+        min_shared: Share of `genes` that the data must have, above 0 and at most 1.
+
+    Example:
+        >>> match_genes(AnnData(var=pd.DataFrame(index=["MYC", "TP53"])), ["TP53", "MYC"]).places
+        array([1, 0])
     """
     if not 0 < min_shared <= 1:
         raise ConfigError(f"min_shared is {min_shared}; give a share of the genes, above 0 and at most 1")
@@ -81,13 +130,7 @@ def align_to_genes(adata: AnnData, genes: Iterable[str], *, min_shared: float = 
     if measured.sum() < min_shared * len(wanted):
         raise mismatch_error(adata, wanted, min_shared)
     _warn_of_missing(wanted[~measured], len(wanted))
-    return AlignedCounts(
-        counts=_gather(adata, places[measured], measured),
-        measured=measured,
-        sample_names=tuple(adata.obs_names),
-        genes=tuple(wanted),
-        n_dropped=adata.n_vars - int(measured.sum()),
-    )
+    return GeneMatch(tuple(wanted), places, adata.n_vars - int(measured.sum()))
 
 
 def _gather(adata: AnnData, places: np.ndarray, measured: np.ndarray) -> Float[np.ndarray, "samples genes"]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Count matrices a few rows at a time, dense or sparse alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -10,6 +12,9 @@ from scipy import sparse
 
 # 2**18 numbers (1 to 2 MiB) stay in the cache while several checks pass over them.
 _BLOCK_ELEMENTS = 2**18
+# Read from a file at a time, some 64 MiB: a compressed file is cut into tiles of dozens of rows, and each
+# read unpacks whole tiles.
+_SLAB_ELEMENTS = 2**24
 
 
 @runtime_checkable
@@ -25,6 +30,53 @@ class Matrix(Protocol):
         """Type of the numbers."""
 
     def __getitem__(self, key: Any, /) -> Any: ...  # noqa: ANN401  # arrays and sparse formats share no index type
+
+
+@dataclass(frozen=True, eq=False)
+class LazyRows:
+    """Samples × genes of which only the rows that are asked for come into memory.
+
+    Attributes:
+        fetch: Reads the rows of a slice, or of rising row numbers, as an array or in CSR format.
+        shape: Rows and columns.
+        dtype: Type of the numbers.
+        rows: Numbers of the rows that count, rising; None for all.
+        rounds: Whether to round what is read.
+
+    Example:
+        >>> matrix = np.arange(6).reshape(3, 2)
+        >>> LazyRows(matrix.__getitem__, matrix.shape, matrix.dtype).take(np.array([0, 2]))[1:]
+        array([[4, 5]])
+    """
+
+    fetch: Callable[[slice | NDArray[np.intp]], Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows: NDArray[np.intp] | None = None
+    rounds: bool = False
+
+    @classmethod
+    def of(cls, matrix: Any) -> "LazyRows":  # noqa: ANN401  # also datasets of HDF5, which have no type
+        """The rows of a matrix in memory, of an HDF5 dataset, or of a CSR group that anndata has opened.
+
+        Args:
+            matrix: Its rows can be sliced.
+        """
+        return matrix if isinstance(matrix, cls) else cls(matrix.__getitem__, matrix.shape, matrix.dtype)
+
+    def __getitem__(self, key: slice, /) -> Any:  # noqa: ANN401  # array or CSR
+        """The rows of a slice."""
+        block = self.fetch(key if self.rows is None else self.rows[key])
+        return rounded(block) if self.rounds else block
+
+    def take(self, rows: NDArray[np.intp]) -> "LazyRows":
+        """Some of the rows.
+
+        Args:
+            rows: Their numbers, rising.
+        """
+        chosen = rows if self.rows is None else self.rows[rows]
+        return replace(self, rows=chosen, shape=(len(rows), self.shape[1]))
 
 
 AnyMatrix: TypeAlias = Matrix | sparse.spmatrix | sparse.sparray
@@ -48,13 +100,29 @@ def row_blocks(
         >>> [(rows, block.shape) for rows, block in row_blocks(np.ones((5, 4)), n_elements=8)]
         [(slice(0, 2, None), (2, 4)), (slice(2, 4, None), (2, 4)), (slice(4, 5, None), (1, 4))]
     """
-    sliceable = by_rows(matrix)
-    n_rows, n_columns = sliceable.shape
+    for start, slab in _slabs(by_rows(matrix)):
+        for rows in _row_slices(slab.shape, n_elements):
+            block: Any = slab[rows]
+            yield (
+                slice(start + rows.start, start + rows.stop),
+                np.asarray(block.toarray() if hasattr(block, "toarray") else block),
+            )
+
+
+def _slabs(matrix: Matrix) -> Iterator[tuple[int, Matrix]]:
+    """What is in memory as it is; what is not, in parts that are."""
+    if not isinstance(matrix, LazyRows):
+        yield 0, matrix
+        return
+    for rows in _row_slices(matrix.shape, _SLAB_ELEMENTS):
+        yield rows.start, by_rows(matrix[rows])
+
+
+def _row_slices(shape: tuple[int, ...], n_elements: int) -> Iterator[slice]:
+    n_rows, n_columns = shape
     step = max(1, n_elements // max(1, n_columns))
     for first in range(0, n_rows, step):
-        rows = slice(first, min(first + step, n_rows))
-        block: Any = sliceable[rows]
-        yield rows, np.asarray(block.toarray() if hasattr(block, "toarray") else block)
+        yield slice(first, min(first + step, n_rows))
 
 
 def by_rows(matrix: AnyMatrix) -> Matrix:
@@ -70,3 +138,25 @@ def by_rows(matrix: AnyMatrix) -> Matrix:
     given: Any = matrix
     rows_first: Matrix = given if not sparse.issparse(matrix) else given.tocsr()
     return rows_first
+
+
+def rounded(matrix: Matrix) -> Matrix:
+    """Counts rounded to whole numbers: a copy, or on reading where they are not in memory.
+
+    Args:
+        matrix: Dense, CSR or lazy.
+
+    Example:
+        >>> rounded(np.array([[0.4, 2.6]]))
+        array([[0., 3.]])
+    """
+    if isinstance(matrix, LazyRows):
+        return replace(matrix, rounds=True)
+    if isinstance(matrix, np.ndarray):
+        return np.rint(matrix)
+    copied: Any = deepcopy(matrix)
+    copied.sum_duplicates()
+    np.rint(copied.data, out=copied.data)
+    copied.eliminate_zeros()
+    result: Matrix = copied
+    return result

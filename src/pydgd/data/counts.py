@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from numbers import Number
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from pydgd.data.blocks import AnyMatrix, Matrix, by_rows
+from pydgd.data.blocks import AnyMatrix, LazyRows, Matrix, by_rows
 from pydgd.data.validation import validate_counts
 from pydgd.errors import ConfigError, CountsError, NamesError
 
@@ -25,7 +25,7 @@ class Parts:
     """Counts and labels that are not yet checked; AnnData itself warns of repeated names, we refuse them.
 
     Attributes:
-        matrix: Samples × genes.
+        matrix: Samples × genes, in memory or on disk.
         obs: Sample names (index) and labels.
         var: Gene names (index) and labels.
     """
@@ -40,14 +40,25 @@ class Parts:
         Args:
             round_counts: As in `as_counts`.
         """
+        return AnnData(self.validated(round_counts=round_counts), obs=self.obs, var=self.var)
+
+    def validated(self, *, round_counts: bool = False) -> Matrix:
+        """The matrix once it and the names were checked.
+
+        Args:
+            round_counts: As in `as_counts`.
+        """
         matrix = by_rows(self.matrix)
-        matrix = validate_counts(matrix, self.obs.index, self.var.index, round_counts=round_counts)
-        return AnnData(matrix, obs=self.obs, var=self.var)
+        return validate_counts(matrix, self.obs.index, self.var.index, round_counts=round_counts)
 
     def transposed(self) -> "Parts":
         """The same table turned round."""
-        matrix: Any = self.matrix
+        matrix: Any = self.in_memory().matrix
         return Parts(matrix.T, obs=self.var, var=self.obs)
+
+    def in_memory(self) -> "Parts":
+        """The same with the whole matrix in memory."""
+        return replace(self, matrix=self.matrix[:]) if isinstance(self.matrix, LazyRows) else self
 
 
 def as_counts(

@@ -2,6 +2,8 @@
 """AnnData to h5ad, so that a full disk is an error and not a crash."""
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 
 import h5py
@@ -30,24 +32,41 @@ def write_h5ad(adata: AnnData, path: str | PathLike[str], *, compression: str | 
         (2, 3)
     """
     adata.strings_to_categoricals()
-    with atomic_write(path) as temporary, _FaultTolerantFile(temporary, "w+") as stream:
+    with create_h5(path) as (file, _):
+        options = {"compression": compression} if compression else {}
+        write_elem(file, "/", adata, dataset_kwargs=options)
+
+
+@contextmanager
+def create_h5(path: str | PathLike[str]) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """A new HDF5 file; whatever stood at `path` is replaced once the block has ended well.
+
+    Args:
+        path: Where the file shall be.
+
+    Yields:
+        The open file, and what raises the error that writing has met so far, to be called now and then.
+
+    Raises:
+        OutputError: If the file cannot be written, for instance because the disk is full.
+    """
+    with atomic_write(path) as temporary, FaultTolerantFile(temporary, "w+") as stream:
         try:
             with h5py.File(stream, "w") as file:
-                options = {"compression": compression} if compression else {}
-                write_elem(file, "/", adata, dataset_kwargs=options)
+                yield file, stream.raise_error
         finally:
             # Whatever HDF5 made of bytes that were lost, the disk's own error comes first.
             stream.raise_error()
 
 
-class _FaultTolerantFile(io.FileIO):
-    """A file that keeps its first error for later and goes on as if all were well.
+class FaultTolerantFile(io.FileIO):
+    """A file that keeps its first error, or Ctrl-C, for later and goes on as if all were well.
 
     HDF5 cannot close a file whose writes fail: it tries again when the process ends, and crashes
     (segmentation fault, HDF5 1.14). So it never hears of the failure.
     """
 
-    error: OSError | None = None
+    error: BaseException | None = None
 
     def write(self, data: object, /) -> int:
         """Write all of `data`, or note why not."""
@@ -56,7 +75,7 @@ class _FaultTolerantFile(io.FileIO):
         while written < len(view) and self.error is None:
             try:
                 written += super().write(view[written:])
-            except OSError as error:
+            except (OSError, KeyboardInterrupt, SystemExit) as error:
                 self.error = error
         return len(view)
 
@@ -64,7 +83,7 @@ class _FaultTolerantFile(io.FileIO):
         """Change the size, or note why not."""
         try:
             return super().truncate(size)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt, SystemExit) as error:
             self.error = self.error or error
             return size or 0
 

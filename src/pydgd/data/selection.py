@@ -33,13 +33,27 @@ def select_samples(adata: AnnData, expression: str | Iterable[str]) -> AnnData:
         >>> select_samples(AnnData(np.ones((3, 2)), obs=obs), "split=train").obs_names.tolist()
         ['S1', 'S3']
     """
+    return adata[which_samples(adata.obs, expression)].copy()
+
+
+def which_samples(obs: pd.DataFrame, expression: str | Iterable[str]) -> NDArray[Any]:
+    """Numbers of the samples that meet every condition, rising.
+
+    Args:
+        obs: Labels of the samples.
+        expression: As in `select_samples`, whose errors these are.
+
+    Example:
+        >>> which_samples(pd.DataFrame({"split": ["train", "test", "train"]}), "split=train")
+        array([0, 2])
+    """
     conditions = [expression] if isinstance(expression, str) else list(expression)
-    chosen = np.ones(adata.n_obs, dtype=bool)
+    chosen = np.ones(len(obs), dtype=bool)
     for condition in conditions:
-        chosen &= _meets(adata.obs, condition)
+        chosen &= _meets(obs, condition)
     if not chosen.any():
         raise ConfigError(f"no sample meets {' and '.join(map(repr, conditions))}; loosen the conditions")
-    return adata[chosen].copy()
+    return np.flatnonzero(chosen)
 
 
 def _meets(obs: pd.DataFrame, condition: str) -> NDArray[Any]:

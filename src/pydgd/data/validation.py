@@ -3,7 +3,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pydgd.data.blocks import Matrix, row_blocks
+from pydgd.data.blocks import Matrix, rounded, row_blocks
 from pydgd.errors import CountsError, NamesError
 
 _log = logging.getLogger(__name__)
@@ -31,13 +30,13 @@ def validate_counts(
     """Check that a matrix holds counts and that its names are complete and unique.
 
     Args:
-        matrix: Samples × genes, dense or CSR; any integer or float type. Floats must be whole numbers.
+        matrix: Samples × genes, dense, CSR or lazy; any integer or float type. Floats must be whole numbers.
         sample_names: One name per row.
         genes: One name per column.
         round_counts: Round fractional values (RSEM, salmon) to the nearest whole number instead of refusing.
 
     Returns:
-        `matrix` itself, or a rounded copy if fractions were found and `round_counts` is set.
+        `matrix` itself, or rounded if fractions were found and `round_counts` is set.
 
     Raises:
         CountsError: If there is no sample or no gene, a value is missing, infinite, negative, fractional
@@ -73,7 +72,7 @@ def validate_counts(
     _check_reads(reads, samples)
     if n_fractional:
         _log.warning("rounded %s fractional values to whole counts", f"{n_fractional:,}")
-        return _rounded(matrix)
+        return rounded(matrix)
     return matrix
 
 
@@ -169,14 +168,3 @@ def _check_reads(reads: NDArray[Any], samples: Sequence[str]) -> None:
         raise CountsError(
             f"{empty.size} of {reads.size} samples have no reads (first: {first}), only zeros. Drop them"
         )
-
-
-def _rounded(matrix: Matrix) -> Matrix:
-    if isinstance(matrix, np.ndarray):
-        return np.rint(matrix)
-    rounded: Any = deepcopy(matrix)
-    rounded.sum_duplicates()
-    np.rint(rounded.data, out=rounded.data)
-    rounded.eliminate_zeros()
-    result: Matrix = rounded
-    return result

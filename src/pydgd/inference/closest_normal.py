@@ -3,17 +3,22 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from jaxtyping import Float
 
 from pydgd.core.model import JointModel
 from pydgd.data import AlignedCounts, scaling_factors
+from pydgd.inference.decoding import decode
+from pydgd.inference.flags import FitFlags
+from pydgd.inference.posterior import Posterior
 from pydgd.inference.result import ClosestNormal
 from pydgd.inference.search import Representations, SearchOptions, find_representations
+from pydgd.words import plural
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +31,8 @@ def closest_normal(
     query: AlignedCounts,
     *,
     options: SearchOptions | None = None,
+    flags: FitFlags | None = None,
+    posterior: Posterior | None = None,
     provenance: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClosestNormal:
@@ -35,6 +42,8 @@ def closest_normal(
         model: Trained on healthy samples.
         query: Counts in the model's gene order.
         options: How hard to search.
+        flags: What says of each fit whether it is that of a healthy sample.
+        posterior: What takes a sample's departure out of its closest normal; None for the MAP.
         provenance: What to record of the model.
         progress: Called with samples done and samples in all.
 
@@ -44,21 +53,48 @@ def closest_normal(
     Raises:
         CountsError: If a sample has too few reads of the model's genes for a scaling factor.
     """
-    factors = scaling_factors(
-        query.counts,
-        rule=model.scaling,
-        profile=model.profile.double().numpy(),
-        measured=query.measured,
-        sample_names=query.sample_names,
+    normal = find_and_decode(
+        model,
+        query,
+        options=options,
+        flags=flags,
+        posterior=posterior,
+        provenance=provenance,
+        progress=progress,
     )
+    warn_of_unconverged(normal.fit)
+    return normal
+
+
+def find_and_decode(
+    model: JointModel,
+    query: AlignedCounts,
+    *,
+    options: SearchOptions | None = None,
+    flags: FitFlags | None = None,
+    posterior: Posterior | None = None,
+    provenance: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ClosestNormal:
+    """As `closest_normal`, without a word about searches that did not converge.
+
+    Args:
+        model: Trained on healthy samples.
+        query: Counts in the model's gene order.
+        options: How hard to search.
+        flags: What says of each fit whether it is that of a healthy sample.
+        posterior: What takes a sample's departure out of its closest normal; None for the MAP.
+        provenance: What to record of the model.
+        progress: Called with samples done and samples in all.
+    """
+    factors = scaling_factors_of(model, query)
     # float32 like the model, also where a count is beyond 2**24: its error is then below 6e-8 of the count.
     counts = torch.as_tensor(query.counts, dtype=model.profile.dtype)
     s = torch.as_tensor(factors, dtype=counts.dtype)
     measured = torch.as_tensor(query.measured)
     found = find_representations(model, counts, s, measured=measured, options=options, progress=progress)
-    _report_unconverged(found, query.sample_names)
-    means, r = _decode(model, found.z.to(counts.dtype), s)
-    return ClosestNormal(
+    means, r = decode(model, found.z, factors)
+    normal = ClosestNormal(
         sample_names=query.sample_names,
         genes=query.genes,
         measured=query.measured,
@@ -70,40 +106,47 @@ def closest_normal(
         fit=_fit_table(found, factors, query),
         provenance=dict(provenance or {}, point="map"),
     )
+    if flags is not None:
+        normal = flags.flagged(normal, query)
+    if posterior is None:
+        return normal
+    return replace(posterior.of(normal, query), most_probable=normal.representations)
 
 
-def _report_unconverged(found: Representations, sample_names: tuple[str, ...]) -> None:
-    names = [
-        name for name, rest in zip(sample_names, found.decrement.tolist(), strict=True) if rest >= CONVERGED
-    ]
-    if names:
+def scaling_factors_of(model: JointModel, query: AlignedCounts) -> Float[np.ndarray, " n"]:
+    """Scaling factors of samples by the model's rule.
+
+    Args:
+        model: It knows the rule and the profile.
+        query: Counts in the model's gene order.
+
+    Raises:
+        CountsError: If a sample has too few reads of the model's genes.
+    """
+    return scaling_factors(
+        query.counts,
+        rule=model.scaling,
+        profile=model.profile.double().numpy(),
+        measured=query.measured,
+        sample_names=query.sample_names,
+    )
+
+
+def warn_of_unconverged(fit: pd.DataFrame) -> None:
+    """Log the samples whose search did not converge.
+
+    Args:
+        fit: As `ClosestNormal.fit`, of all samples of a query.
+    """
+    lost = fit.index[~fit["dgd_converged"].to_numpy(dtype=bool)]
+    if len(lost):
         _log.warning(
-            "%d of %d samples did not converge (first: %r): their closest normal may be improved by a larger "
-            "max_iter, see dgd_newton_decrement",
-            len(names),
-            len(sample_names),
-            names[0],
+            "the search did not converge for %d of %s (first: %r); dgd_newton_decrement says how many nats "
+            "one more step still promises",
+            len(lost),
+            plural(len(fit), "sample"),
+            lost[0],
         )
-
-
-@torch.no_grad()
-def _decode(model: JointModel, z: Tensor, s: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-    """Expected reads and r, sample by sample, so that company does not change a bit."""
-    module = model.decoder.output_module
-    means, dispersions, shared = [], [], True
-    for row, factor in zip(z, s, strict=True):
-        # Twice the same row: r per gene then has one row, r per sample two.
-        outputs = model.decoder(row.expand(2, -1))
-        means.append(module.means_of(outputs)[0] * factor)
-        log_r = module.log_r_of(outputs)
-        if log_r is not None:
-            shared = len(log_r) == 1
-            dispersions.append(log_r[0])
-    mu = torch.stack(means).numpy()
-    if not dispersions:
-        return mu, None
-    chosen = dispersions[0] if shared else torch.stack(dispersions)
-    return mu, chosen.double().clamp(-300.0, 300.0).exp().numpy()
 
 
 def _fit_table(found: Representations, factors: np.ndarray, query: AlignedCounts) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from pydgd.inference.objective import FrozenObjective
 from pydgd.inference.optimum import Optimum
+from pydgd.inference.step_memory import StepMemory
 
-# Representations have about unit spread, so a longer step would leave the region the decoder was trained on.
+# In units of the prior's spread: a longer step would leave the region the decoder was trained on.
 LONGEST_STEP = 0.5
 # Sufficient decrease (Nocedal & Wright, section 3.1), and how far a failed step is cut back.
 ARMIJO, CUT = 1e-4, 0.3
@@ -21,11 +22,11 @@ def lbfgs(
     objective: FrozenObjective,
     start: Float[Tensor, "n latent"],
     *,
+    memory: StepMemory | None = None,
     max_iter: int = 300,
     tolerance: float = 1e-3,
-    history: int = 20,
 ) -> Optimum:
-    """Minimise every sample's objective over z by its gradient alone; works for every decoder.
+    """Minimise every sample's objective over z by its gradients; works for every decoder.
 
     Each evaluation serves all samples at once: those whose step was accepted propose the next one, the others
     cut theirs back. A shared line search would couple the samples and end in worse optima.
@@ -33,19 +34,17 @@ def lbfgs(
     Args:
         objective: What to minimise.
         start: First representations, (N, D), float64.
+        memory: What is known of the objective's curvature, which this search adds to; nothing by default.
+            A good one saves half of the evaluations or more.
         max_iter: Most evaluations of the objective per sample.
         tolerance: A sample has converged when the quadratic model promises less than this, in nats.
-        history: Remembered steps per sample.
 
     Returns:
         Positions and values; the decrement is the one of the quadratic model.
-
-    Source:
-        Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4.
     """
     z = start.clone()
     value, gradient = objective.value_and_gradient(z)
-    memory = _Memory(history, z)
+    memory = StepMemory(z, longest=LONGEST_STEP * objective.spread) if memory is None else memory
     direction = memory.direction(gradient)
     share = torch.ones_like(value)
     promise = _promise(gradient, direction)
@@ -66,43 +65,6 @@ def lbfgs(
         share = torch.where(accepted, 1.0, share * CUT)
         running = running & (promise > tolerance) & (share > SHORTEST_SHARE)
     return Optimum(z, value, promise, evaluations)
-
-
-class _Memory:
-    """The last accepted steps and gradient changes of every sample; a skipped place weighs nothing."""
-
-    def __init__(self, size: int, z: Tensor) -> None:
-        self.steps, self.changes = z.new_zeros(size, *z.shape), z.new_zeros(size, *z.shape)
-        self.rho = z.new_zeros(size, len(z))
-        self.scale = z.new_zeros(len(z))
-
-    def remember(self, accepted: Bool[Tensor, " n"], step: Tensor, change: Tensor) -> None:
-        product, squared = (step * change).sum(-1), change.square().sum(-1)
-        # Positive curvature only: else the implied inverse Hessian would not be positive definite.
-        keep = accepted & (product > 1e-10 * squared)
-        for stack, new in ((self.steps, step), (self.changes, change)):
-            stack.copy_(torch.where(keep.reshape(1, -1, 1), torch.cat([stack[1:], new[None]]), stack))
-        rho = torch.where(keep, 1 / torch.where(keep, product, 1.0), 0.0)
-        self.rho = torch.where(keep, torch.cat([self.rho[1:], rho[None]]), self.rho)
-        self.scale = torch.where(keep, product / torch.where(keep, squared, 1.0), self.scale)
-
-    def direction(self, gradient: Tensor) -> Tensor:
-        """Minus the inverse Hessian's estimate times the gradient, at most `LONGEST_STEP` long."""
-        q = gradient.clone()
-        alphas = []
-        for step, change, rho in zip(self.steps.flip(0), self.changes.flip(0), self.rho.flip(0), strict=True):
-            alpha = rho * (step * q).sum(-1)
-            q -= alpha.unsqueeze(-1) * change
-            alphas.append(alpha)
-        first = 0.1 * LONGEST_STEP / gradient.norm(dim=-1).clamp_min(1e-30)
-        q *= torch.where(self.scale > 0, self.scale, first).unsqueeze(-1)
-        for step, change, rho, alpha in zip(
-            self.steps, self.changes, self.rho, reversed(alphas), strict=True
-        ):
-            q += (alpha - rho * (change * q).sum(-1)).unsqueeze(-1) * step
-        too_long = (q.norm(dim=-1) / LONGEST_STEP).clamp_min(1.0)
-        shortened: Tensor = -q / too_long.unsqueeze(-1)
-        return shortened
 
 
 def _promise(gradient: Tensor, direction: Tensor) -> Tensor:

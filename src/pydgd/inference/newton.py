@@ -48,7 +48,7 @@ def newton(
     moved = running
     for left in reversed(range(max_iter)):
         gradient, curvature = _renew(objective, z, moved, gradient, curvature)
-        decrement = torch.where(moved, _decrement(gradient, curvature), decrement)
+        decrement = torch.where(moved, newton_decrement(gradient, curvature), decrement)
         # Where even the shortest step does not help, float32 has no better position.
         running = running & (decrement > tolerance) & (damping < MOST)
         if left == 0 or not bool(running.any()):
@@ -82,8 +82,10 @@ def _step(gradient: Tensor, curvature: Tensor, damping: Tensor) -> Tensor:
     return -torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
 
 
-def _decrement(gradient: Tensor, curvature: Tensor) -> Tensor:
-    """What the undamped step promises: half of gᵀH⁻¹g, nats."""
+def newton_decrement(
+    gradient: Float[Tensor, "n latent"], curvature: Float[Tensor, "n latent latent"]
+) -> Float[Tensor, " n"]:
+    """What the undamped step promises: half of gᵀH⁻¹g, nats; infinite where H is not positive definite."""
     factor, failed = _cholesky(curvature)
     solved = torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
     return torch.where(failed, torch.inf, 0.5 * (gradient * solved).sum(-1))

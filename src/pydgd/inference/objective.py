@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the search minimises: -ln p(x, z) in z, for a block of samples, with decoder and prior frozen."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS
+from pydgd.core.latent import LatentPrior
 from pydgd.core.model import JointModel
 from pydgd.core.outputbase import Outputs
+from pydgd.inference.jacobian import ProjectionJacobian, information
+from pydgd.inference.likelihoods import LIKELIHOODS, GeneTerms
 
 
 class NewtonSystem(NamedTuple):
@@ -25,13 +29,21 @@ class NewtonSystem(NamedTuple):
 
 
 class FrozenObjective:
-    """Minus the log joint density of a block of samples, each with its own representation.
+    r"""Minus the log joint density of a block of samples, each with its own representation.
+
+    With a temperature :math:`\tau` it is that of a generalised posterior,
+    :math:`-\ln p(x \mid z) / \tau - \ln p(z)`: the higher, the more the prior says.
+
+    Attributes:
+        spread: Root mean squared distance of the prior's z from its mean.
 
     Args:
         model: Decoder and prior; neither is changed, no gradient flows into them.
         counts: Reads, (N, G); what stands where a gene is not measured does not matter.
         scaling_factors: One per sample, (N,).
         measured: True where a gene is measured, (G,).
+        temperature: What each sample's log-likelihood is divided by, > 0, (N,); 1 by default.
+        likelihood: Name of the counts' likelihood, see `pydgd.inference.likelihoods.LIKELIHOODS`.
     """
 
     def __init__(
@@ -40,27 +52,55 @@ class FrozenObjective:
         counts: Float[Tensor, "n genes"],
         scaling_factors: Float[Tensor, " n"],
         measured: Bool[Tensor, " genes"],
+        *,
+        temperature: Float[Tensor, " n"] | None = None,
+        likelihood: str = "plain",
     ) -> None:
         self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
-        self._mask = None if bool(measured.all()) else measured
-        self._constants = model.decoder.output_module.frozen_constants(counts, mask=self._mask)
+        self._measured = measured
+        mask = None if bool(measured.all()) else measured
+        self._likelihood = LIKELIHOODS[likelihood](model.decoder.output_module, counts, mask)
+        # Multiplied always: a factor of one changes no bit, and costs nothing on sums.
+        ones = torch.ones(len(counts), dtype=torch.float64)
+        self._evidence = ones if temperature is None else 1 / temperature.double()
         with torch.no_grad():
             self._precisions = model.prior.component_precisions()
+            self.spread = _spread(model.prior)
+
+    def of_genes(self, model: JointModel, genes: Int[Tensor, " some"]) -> "FrozenObjective":
+        """The same samples seen through some of the genes, whose likelihood stands for that of all measured.
+
+        Args:
+            model: `pydgd.inference.thinning.of_genes` of these genes.
+            genes: Positions in the model's list, all of them measured.
+        """
+        share = len(genes) / int(self._measured.sum())
+        return FrozenObjective(
+            model,
+            self.counts[:, genes],
+            self.scaling_factors,
+            self._measured[genes],
+            temperature=share / self._evidence,
+            likelihood=self._likelihood.name,
+        )
 
     def value(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
         """-ln p(x, z) of each sample in nats, float64, (N,)."""
         with torch.no_grad():
-            return -self._log_joint(z)
+            return self._value(z)
 
     def nll(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
-        """-ln p(x | z) of each sample in nats, float64, (N,): the objective without the prior."""
+        """-ln p(x | z) of each sample in nats, float64, (N,): without the prior, at temperature 1."""
         with torch.no_grad():
-            return self.nll_of(self._decode(z))
+            return self._likelihood.nll(self._decode(z), self.scaling_factors)
 
-    def nll_of(self, outputs: Outputs) -> Float[Tensor, " n"]:
-        """-ln p(x | outputs) of each sample in nats, float64; `outputs` of one row serve all samples."""
-        module = self.model.decoder.output_module
-        return module.nll(self.counts, outputs, self.scaling_factors, mask=self._mask, **self._constants)
+    def misfit_of(self, outputs: Outputs) -> Float[Tensor, " n"]:
+        """What the likelihood adds to the objective where the decoder gives `outputs`, (N,).
+
+        Args:
+            outputs: Of N rows, or of one row that serves all samples.
+        """
+        return self._likelihood.nll(outputs, self.scaling_factors) * self._evidence
 
     def value_and_gradient(
         self, z: Float[Tensor, "n latent"]
@@ -68,7 +108,7 @@ class FrozenObjective:
         """Objective, (N,), and its gradient in z by automatic differentiation, (N, D), both float64."""
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            value = -self._log_joint(z)
+            value = self._value(z)
             (gradient,) = torch.autograd.grad(value.sum(), z)
         return value.detach(), gradient
 
@@ -76,12 +116,7 @@ class FrozenObjective:
     def newton_system(
         self, z: Float[Tensor, "n latent"], wanted: Bool[Tensor, " n"] | None = None
     ) -> NewtonSystem:
-        r"""Gradient and curvature in z of a decoder without hidden layers.
-
-        With :math:`a = W z + b` and :math:`u = d\ln m/da`, the curvature of the negative binomial is
-        :math:`W^T \mathrm{diag}\left(\frac{(k+r)\,\mu\,r}{(r+\mu)^2}\,u^2\right) W`, that of the counts seen
-        rather than of those expected; it is positive all the same (Poisson: mu in place of the fraction). The
-        change of u itself is left out, being 0 for small means. The prior adds its precision.
+        """Gradient and curvature in z of a decoder without hidden layers, from one decoding.
 
         Args:
             z: Representations, (N, D), float64.
@@ -90,39 +125,61 @@ class FrozenObjective:
         Returns:
             The system, float64.
         """
-        module, prior = self.model.decoder.output_module, self.model.prior
         outputs = self._decode(z)
-        means, log_r = module.means_of(outputs), module.log_r_of(outputs)
-        mu = means * self.scaling_factors.to(means.dtype).unsqueeze(-1)
-        # r / (r + mu), which is 1 for Poisson, from logs because exp(log r) over- or underflows.
-        share = torch.ones_like(mu) if log_r is None else 1 / (1 + torch.exp(mu.log() - log_r))
-        slope = OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
-        if self._mask is not None:
-            slope = slope * self._mask
-        weight = module.layer_means.weight
-        score = share * (self.counts - mu) * slope
-        gradient = -(score @ weight).double() - _prior_score(self.model, z)
-        # (k + r) / (r + mu) = 1 + share (k - mu) / r, written without r: k (1 - share) / mu + share.
-        observed = self.counts * (1 - share) + mu * share if log_r is not None else mu
-        scale = observed * share * slope.square()
-        curvature = prior.precisions(z, component_precisions=self._precisions)
+        score, weight = self._projection_terms(outputs)
+        head = self.model.decoder.output_module.layer_means.weight
+        pull = (score @ head).double() * self._evidence.unsqueeze(-1)
+        curvature = self._curvature(z, weight, lambda _: head, wanted)
+        return NewtonSystem(-pull - _prior_score(self.model, z), curvature)
+
+    @torch.no_grad()
+    def curvature(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n latent latent"]:
+        r"""Positive definite curvature of the objective in z, (N, D, D), float64.
+
+        With the Jacobian B of the projections a, :math:`u = d\ln m/da` and the likelihood's weights v it is
+        :math:`B^T \mathrm{diag}(v\,u^2) B` plus the prior's precision. Left out are the changes of u and B
+        (Gauss and Newton's approximation) and those of a predicted r.
+        """
+        jacobian = ProjectionJacobian(self.model.decoder, z.to(self.counts.dtype))
+        return self.curvature_of(z, self._decode(z), jacobian.of)
+
+    @torch.no_grad()
+    def curvature_of(
+        self, z: Float[Tensor, "n latent"], outputs: Outputs, design: Callable[[int], Tensor]
+    ) -> Float[Tensor, "n latent latent"]:
+        """As `curvature`, where the decoder's outputs and Jacobians, (G, D), at `z` are known."""
+        return self._curvature(z, self._projection_terms(outputs).weight, design)
+
+    def _curvature(
+        self, z: Tensor, weight: Tensor, design: Callable[[int], Tensor], wanted: Tensor | None = None
+    ) -> Tensor:
+        curvature = self.model.prior.precisions(z, component_precisions=self._precisions)
         for row in range(len(z)) if wanted is None else wanted.nonzero().squeeze(-1).tolist():
-            curvature[row] += ((weight * scale[row].unsqueeze(-1)).T @ weight).double()
-        return NewtonSystem(gradient, curvature)
+            curvature[row] += information(design(row), weight[row]) * self._evidence[row]
+        return curvature
+
+    def _projection_terms(self, outputs: Outputs) -> GeneTerms:
+        """The likelihood's derivatives in the projections behind the means."""
+        module = self.model.decoder.output_module
+        means = module.means_of(outputs)
+        mu = means * self.scaling_factors.to(means.dtype).unsqueeze(-1)
+        score, weight = self._likelihood.terms(mu, module.log_r_of(outputs))
+        slope = OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
+        return GeneTerms(score * slope, weight * slope.square())
 
     def _decode(self, z: Tensor) -> Outputs:
-        """Every sample by itself, so that its place in the block does not matter.
+        """Blocks have equally many rows, and no row's place matters: so neither does a sample's company."""
+        return self.model.decoder.forward_by_row(z.to(self.counts.dtype))
 
-        Torch computes the last elements of an array by another routine than the rest (elu, sigmoid,
-        softplus); they differ by 1e-7. Matrix products, logarithms and sums do not depend on the place.
-        """
-        rows = [self.model.decoder(row) for row in torch.split(z.to(self.counts.dtype), 1)]
-        if isinstance(rows[0], tuple):
-            return torch.cat([means for means, _ in rows]), torch.cat([log_r for _, log_r in rows])
-        return torch.cat(rows)
+    def _value(self, z: Tensor) -> Tensor:
+        return self.misfit_of(self._decode(z)) - self.model.prior.log_prob(z)
 
-    def _log_joint(self, z: Tensor) -> Tensor:
-        return self.model.prior.log_prob(z) - self.nll_of(self._decode(z))
+
+def _spread(prior: LatentPrior) -> float:
+    weights, means = prior.weights.double(), prior.means.double()
+    between = (means - weights @ means).square().sum(dim=1)
+    within = torch.diagonal(prior.covariances().double(), dim1=-2, dim2=-1).sum(dim=-1)
+    return float((weights @ (between + within)).sqrt())
 
 
 def _prior_score(model: JointModel, z: Tensor) -> Tensor:

@@ -7,8 +7,16 @@ rasterised.
 """
 
 from pydgd.plotting.agreement import observed_expected
+from pydgd.plotting.calibration import calibration, calibration_quantiles
 from pydgd.plotting.history import loss_history
 from pydgd.plotting.latent import latent_map
 from pydgd.plotting.volcano import volcano
 
-__all__ = ["latent_map", "loss_history", "observed_expected", "volcano"]
+__all__ = [
+    "calibration",
+    "calibration_quantiles",
+    "latent_map",
+    "loss_history",
+    "observed_expected",
+    "volcano",
+]

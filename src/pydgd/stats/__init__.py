@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Exact tails, p-values, residuals and the table of differential expression: numpy in, no torch."""
 
+from pydgd.stats.calibration_report import CalibrationReport
+from pydgd.stats.calibration_tally import CalibrationTally
 from pydgd.stats.comparison import Comparison, compare
 from pydgd.stats.differential_expression import (
     DEFAULT_PSEUDOCOUNT,
@@ -29,6 +31,8 @@ __all__ = [
     "DEFAULT_RULE",
     "RULES",
     "UNTESTED_REASONS",
+    "CalibrationReport",
+    "CalibrationTally",
     "Comparison",
     "Settings",
     "Tails",

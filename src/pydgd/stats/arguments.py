@@ -18,8 +18,11 @@ SMALLEST_MEAN = 1e-10
 SMALLEST_R = 1e-100
 """Smaller r are read as this one, so that the squares of 1/r stay finite."""
 
-BLOCK = 8192
-"""Elements worked on at a time: 64 KiB an array, so that one formula's two dozen stay in a core's cache."""
+LARGEST = 2.0**53 - 1
+"""Most reads and largest mean: beyond, float64 does not tell a whole number from the next."""
+
+BLOCK = 16_384
+"""Elements worked on at a time: 128 KiB an array, so that what one formula needs at once stays in cache."""
 
 
 def broadcast_arguments(
@@ -28,8 +31,8 @@ def broadcast_arguments(
     """Checked float64 `counts`, `mu` and ``1/r`` of one common shape.
 
     Args:
-        counts: Reads, whole numbers of at least 0.
-        mu: Expected reads, finite and at least 0.
+        counts: Reads, whole numbers of at least 0 and below 2**53.
+        mu: Expected reads, at least 0 and below 2**53.
         r: Inverse dispersion, above 0; ``inf`` or None is Poisson.
 
     Returns:
@@ -62,10 +65,13 @@ def broadcast_arguments(
 
 def _checked(name: str, values: Numbers) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
-    # A comparison with NaN is false, so one pass finds negative, infinite and missing values.
-    allowed = (array >= 0) & (array < np.inf)
+    # A comparison with NaN is false, so one pass finds negative, too large and missing values.
+    allowed = (array >= 0) & (array <= LARGEST)
     if not allowed.all():
-        raise ValueError(f"{name} has the value {_first(array[~allowed])}; allowed are finite values >= 0.")
+        raise ValueError(
+            f"{name} has the value {_first(array[~allowed])}; allowed are values >= 0 and below 2**53, from "
+            "which on float64 does not tell a whole number from the next."
+        )
     return array
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pydgd.errors import CountsError, GeneMismatchError, NamesError
-from pydgd.stats.arguments import FloatArray, Numbers
+from pydgd.stats.arguments import LARGEST, FloatArray, Numbers
+from pydgd.stats.calibrated import NullModel
 
 _Mask = NDArray[np.bool_]
 _Matrix = NDArray[np.generic]
@@ -28,6 +29,8 @@ class Comparison:
         genes: Gene names.
         measured: Genes that the samples have counts of, ``(G,)``.
         listed: Genes of the user's list, ``(G,)``; all of them if there is none.
+        departure: Log variance by which each sample departs in every gene, ``(N,)``.
+        null: How residuals of healthy samples are distributed; None to go by the negative binomial.
     """
 
     counts: _Matrix
@@ -38,6 +41,8 @@ class Comparison:
     genes: pd.CategoricalDtype
     measured: _Mask
     listed: _Mask
+    departure: FloatArray
+    null: NullModel | None = None
 
     def row(self, matrix: _Matrix, sample: int) -> FloatArray:
         """One sample's values of the measured genes in one of the matrices, as float64."""
@@ -54,6 +59,8 @@ def compare(
     measured: Numbers | None = None,
     log_mean_variance: Numbers | None = None,
     gene_list: Iterable[str] | None = None,
+    departure: Numbers = 0.0,
+    null: NullModel | None = None,
 ) -> Comparison:
     """Check shapes, names and values; arguments as for `differential_expression_table`.
 
@@ -84,6 +91,8 @@ def compare(
         genes=checked_genes,
         measured=_mask(measured, shape[1]),
         listed=_listed(gene_list, checked_genes.categories),
+        departure=_departures(departure, shape[0]),
+        null=null,
     )
     _check_values(result)
     return result
@@ -97,6 +106,16 @@ def _matrix(name: str, values: Numbers, shape: tuple[int, ...]) -> _Matrix:
         raise ValueError(
             f"{name} has the shape {array.shape}, counts has {shape}; the two do not fit."
         ) from None
+
+
+def _departures(values: Numbers, n_samples: int) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape not in ((), (n_samples,)) or not ((array >= 0) & (array < np.inf)).all():
+        raise ValueError(
+            f"departure has the shape {array.shape}; allowed is one finite value >= 0, or one for each of "
+            f"{n_samples} samples."
+        )
+    return np.broadcast_to(array, (n_samples,))
 
 
 def _names(argument: str, names: Iterable[str], n: int) -> pd.CategoricalDtype:
@@ -144,9 +163,9 @@ def _listed(gene_list: Iterable[str] | None, genes: "pd.Index[str]") -> _Mask:
 def _check_values(comparison: Comparison) -> None:
     """Row by row, so that no temporary is as large as the matrices."""
     checks: tuple[tuple[str, Callable[[FloatArray], _Mask], type[ValueError], str], ...] = (
-        ("counts", lambda x: (x >= 0) & (x < np.inf) & (x == np.rint(x)), CountsError,
-         "whole numbers >= 0; round estimated counts first"),
-        ("mu", lambda x: (x >= 0) & (x < np.inf), ValueError, "finite values >= 0"),
+        ("counts", lambda x: (x >= 0) & (x <= LARGEST) & (x == np.rint(x)), CountsError,
+         "whole numbers >= 0 and below 2**53; round estimated counts first"),
+        ("mu", lambda x: (x >= 0) & (x <= LARGEST), ValueError, "values >= 0 and below 2**53"),
         ("r", lambda x: x > 0, ValueError, "values > 0, inf for Poisson; it is 1/alpha, not its logarithm"),
         ("log_mean_variance", lambda x: (x >= 0) & (x < np.inf), ValueError, "finite values >= 0"),
     )  # fmt: skip

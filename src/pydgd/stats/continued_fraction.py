@@ -11,7 +11,7 @@ Terms = Callable[..., tuple[FloatArray, FloatArray]]
 
 _BETWEEN_CHECKS = 6
 _TOLERANCE = 1e-14
-_MOST_TERMS = 200_000
+_MOST_TERMS = 1_000
 
 
 def continued_fraction(terms: Terms, first: FloatArray, parameters: tuple[FloatArray, ...]) -> FloatArray:
@@ -27,7 +27,7 @@ def continued_fraction(terms: Terms, first: FloatArray, parameters: tuple[FloatA
         parameters: 1-D arrays as long as `first`, handed to `terms`.
 
     Returns:
-        The value of each element.
+        The value of each element; NaN, never something else, where 1,000 terms do not settle it.
 
     Source:
         Cuyt et al. (2008), "Handbook of Continued Fractions for Special Functions", section 8.
@@ -52,8 +52,11 @@ def continued_fraction(terms: Terms, first: FloatArray, parameters: tuple[FloatA
         scale = 1 / bottom
         top, top_before, bottom_before = top * scale, top_before * scale, bottom_before * scale
         result[place] = top
-        moving = np.abs(top - value) > _TOLERANCE * np.abs(top)
-        open_ = np.flatnonzero(moving & (n < _MOST_TERMS))
+        # A comparison with NaN is false: written so that what is not a number has not settled.
+        open_ = np.flatnonzero(~(np.abs(top - value) <= _TOLERANCE * np.abs(top)))
+        if n >= _MOST_TERMS:
+            result[place[open_]] = np.nan
+            break
         place, top, value = place[open_], top[open_], top[open_]
         top_before, bottom_before = top_before[open_], bottom_before[open_]
         bottom = np.ones_like(top)

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pydgd.stats.arguments import SMALLEST_MEAN, Numbers, broadcast_arguments
+from pydgd.stats.arguments import SMALLEST_MEAN, FloatArray, Numbers, broadcast_arguments
+from pydgd.stats.calibrated import Expected, NullModel
 from pydgd.stats.comparison import Comparison, compare
 from pydgd.stats.eligibility import eligible_down, eligible_up
+from pydgd.stats.local_fdr import local_fdr
 from pydgd.stats.multiple_testing import check_adjust, log_adjusted_p
 from pydgd.stats.residuals import normal_quantile
 from pydgd.stats.tails import tails_of
@@ -23,7 +25,12 @@ UNTESTED_REASONS = ("not measured", "not in the gene list", "not eligible")
 DEFAULT_PSEUDOCOUNT = 0.5
 """Added to observed and expected reads for `log2FoldChange` alone: 0 against 20 is then -5.4, not -inf."""
 
+CALIBRATED_RULES = (DEFAULT_RULE, "up", "down")
+"""Rules that make do with the two tails, which is what a null distribution of residuals tells."""
+
 _REASONS = pd.CategoricalDtype(pd.Index(UNTESTED_REASONS, dtype=object))
+
+_NUMBERS = ("log2FoldChange", "lfcSE", "stat", "pvalue", "padj", "log_pvalue", "lfdr", "pvalue_nb")
 
 _Columns = dict[str, NDArray[Any]]
 
@@ -61,6 +68,8 @@ def differential_expression_table(
     measured: Numbers | None = None,
     log_mean_variance: Numbers | None = None,
     gene_list: Iterable[str] | None = None,
+    departure: Numbers = 0.0,
+    null: NullModel | None = None,
     rule: str = DEFAULT_RULE,
     adjust: str = "bh",
     level: float = 0.05,
@@ -79,9 +88,13 @@ def differential_expression_table(
         measured: Genes that the samples have counts of, bool ``(G,)``; None is all. The values of the others
             are not read.
         log_mean_variance: Posterior variance of ln mu, broadcasting to ``(N, G)``. It widens `lfcSE` and
-            nothing else: for a test that knows it, give an `r` that contains it.
+            the test by `null`; the negative binomial's p-values do not know it.
         gene_list: Genes to adjust for; None is all. Others keep their p-value and have no adjusted one.
-        rule: One of `pydgd.stats.RULES`.
+        departure: Log variance by which a sample departs in every gene, ``(N,)`` or a number; only the
+            test by `null` heeds it.
+        null: How residuals of healthy samples are distributed. P-values are then read off it instead of the
+            negative binomial, whose own are kept in ``pvalue_nb``.
+        rule: One of `pydgd.stats.RULES`; with `null` one of "equal-tail mid-p", "up" and "down".
         adjust: "bh" or "by", over the tested genes of each sample.
         level: P-value that `eligible_down` and `eligible_up` are about.
         eligible_only: Adjust only for genes that could reach `level` in the direction or directions of the
@@ -95,8 +108,10 @@ def differential_expression_table(
         ``sample``, ``gene`` (categorical); ``observed`` reads (NaN if not measured); ``baseMean``, the
         expected reads; ``log2FoldChange`` = log2((observed + c)/(baseMean + c)), above 0 if up in the sample;
         ``lfcSE`` = sqrt(1/mu + 1/r + var ln mu)/ln 2; ``stat``, the mid-p quantile residual, a signed z;
-        ``pvalue``, ``padj``, at least 2.3e-308; ``log_pvalue``, natural, exact; ``direction`` +1 up, -1 down,
-        0 not measured; ``r``; ``eligible_down``, ``eligible_up``; ``untested_reason``, why ``padj`` is NaN.
+        ``pvalue``, ``padj``, at least 2.3e-308; ``log_pvalue``, natural, exact; ``lfdr``, the local false
+        discovery rate; ``pvalue_nb``, by the negative binomial; ``direction`` +1 up, -1 down, 0 not measured
+        (with `null` as seen from the centre of the sample's own residuals);
+        ``r``; ``eligible_down``, ``eligible_up``; ``untested_reason``, why ``padj`` is NaN.
 
         ``attrs`` of the frame records the settings.
 
@@ -117,8 +132,9 @@ def differential_expression_table(
     """
     comparison = compare(
         counts, mu, r, sample_names=sample_names, genes=genes, measured=measured,
-        log_mean_variance=log_mean_variance, gene_list=gene_list,
+        log_mean_variance=log_mean_variance, gene_list=gene_list, departure=departure, null=null,
     )  # fmt: skip
+    check_calibrated(rule, null)
     settings = Settings(
         rule=rule, adjust=adjust, level=level, eligible_only=eligible_only, pseudocount=pseudocount,
         padj_below=padj_below,
@@ -127,6 +143,23 @@ def differential_expression_table(
     # Column by column, each part let go as soon as it is copied: 2.9 million rows stay below 0.6 GB.
     columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
     return _frame(columns, comparison, settings)
+
+
+def check_calibrated(rule: str, null: NullModel | None) -> None:
+    """Refuse a rule that a null distribution of residuals cannot tell.
+
+    Args:
+        rule: One of `pydgd.stats.RULES`.
+        null: The distribution; None allows every rule.
+
+    Raises:
+        ValueError: If the rule takes more than the two tails.
+    """
+    if null is not None and rule not in CALIBRATED_RULES:
+        raise ValueError(
+            f"rule is {rule!r}; p-values calibrated on healthy samples take {', '.join(CALIBRATED_RULES)}. "
+            "Choose one of these, or test against the negative binomial itself (null=None)."
+        )
 
 
 def iterate_differential_expression(comparison: Comparison, settings: Settings) -> Iterator[pd.DataFrame]:
@@ -180,25 +213,48 @@ def _columns(comparison: Comparison, settings: Settings, sample: int) -> _Column
     counts = comparison.row(comparison.counts, sample)
     arguments = broadcast_arguments(counts, mu, r)
     two = tails_of(arguments)
-    log_p = log_p_of(two, arguments, rule=settings.rule)
+    residuals, variance = normal_quantile(two), comparison.row(comparison.log_mean_variance, sample)
+    log_nb = log_p_of(two, arguments, rule=settings.rule)
+    log_p, direction = log_nb, two.direction
+    if comparison.null is not None:
+        expected = Expected(mu, r, variance + comparison.departure[sample])
+        log_p, direction = _calibrated(comparison.null, residuals, expected, rule=settings.rule)
     down = eligible_down(mu, r, level=settings.level, rule=settings.rule)
     up = eligible_up(mu, r, level=settings.level, rule=settings.rule)
     reason = _reasons(comparison, (down | up) if settings.eligible_only else np.ones_like(down))
-    log_padj = log_adjusted_p(log_p, adjust=settings.adjust, tested=reason[measured] < 0)
-    variance = comparison.row(comparison.log_mean_variance, sample)
     values: _Columns = {
         "observed": counts,
         "log2FoldChange": np.log2((counts + settings.pseudocount) / (mu + settings.pseudocount)),
         "lfcSE": np.sqrt(1 / np.maximum(mu, SMALLEST_MEAN) + arguments[2] + variance) / np.log(2),
-        "stat": normal_quantile(two),
-        "pvalue": to_p_value(log_p),
-        "padj": to_p_value(log_padj),
-        "log_pvalue": log_p,
-        "direction": two.direction,
+        "stat": residuals,
+        **_p_values(log_p, tested=reason[measured] < 0, adjust=settings.adjust),
+        "pvalue_nb": to_p_value(log_nb),
+        "direction": direction,
         "eligible_down": down,
         "eligible_up": up,
     }
     return _arranged(comparison, sample, {name: _spread(x, measured) for name, x in values.items()}, reason)
+
+
+def _calibrated(
+    null: NullModel, residuals: FloatArray, expected: Expected, *, rule: str
+) -> tuple[FloatArray, NDArray[np.int8]]:
+    """Natural log of p among healthy samples, and the side of the smaller tail."""
+    lower, upper = null.log_tails(residuals, expected)
+    two_sided = np.minimum(0.0, np.log(2) + np.minimum(lower, upper))
+    log_p = {"up": upper, "down": lower}.get(rule, two_sided)
+    return log_p, np.where(upper < lower, 1, -1).astype(np.int8)
+
+
+def _p_values(log_p: FloatArray, *, tested: NDArray[np.bool_], adjust: str) -> _Columns:
+    rates = np.full(len(log_p), np.nan)
+    rates[tested] = local_fdr(to_p_value(log_p[tested]))
+    return {
+        "pvalue": to_p_value(log_p),
+        "padj": to_p_value(log_adjusted_p(log_p, adjust=adjust, tested=tested)),
+        "log_pvalue": log_p,
+        "lfdr": rates,
+    }
 
 
 def _arranged(comparison: Comparison, sample: int, tests: _Columns, reason: NDArray[np.int8]) -> _Columns:
@@ -208,7 +264,7 @@ def _arranged(comparison: Comparison, sample: int, tests: _Columns, reason: NDAr
         "gene": np.arange(n_genes, dtype=np.int32),
         "observed": tests["observed"],
         "baseMean": comparison.mu[sample].astype(np.float64),
-        **{name: tests[name] for name in ("log2FoldChange", "lfcSE", "stat", "pvalue", "padj", "log_pvalue")},
+        **{name: tests[name] for name in _NUMBERS},
         "direction": tests["direction"],
         "r": comparison.r[sample].astype(np.float64),
         "eligible_down": tests["eligible_down"],

@@ -3,8 +3,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincinv
 
-from pydgd.stats.arguments import FloatArray, Numbers, broadcast_arguments, in_blocks
+from pydgd.stats.arguments import SMALLEST_MEAN, FloatArray, Numbers, broadcast_arguments, in_blocks
 from pydgd.stats.integer_search import first_integer
 from pydgd.stats.tails import tails, tails_of
 
@@ -40,7 +41,8 @@ def log_sf(counts: Numbers, mu: Numbers, r: Numbers | None = None) -> FloatArray
         >>> float(log_sf(0, 1e-8).round(6))  # nearly ln(1e-8)
         -18.420681
     """
-    return tails(np.asarray(counts, dtype=np.float64) + 1, mu, r).log_upper
+    k, mean, inverse_r = broadcast_arguments(counts, mu, r)
+    return tails_of((np.asarray(k + 1), mean, inverse_r)).log_upper
 
 
 def cdf(counts: Numbers, mu: Numbers, r: Numbers | None = None) -> FloatArray:
@@ -91,14 +93,20 @@ def quantile(probability: Numbers, mu: Numbers, r: Numbers | None = None) -> Flo
 
 def _block_quantile(wanted: FloatArray, mu: FloatArray, inverse_r: FloatArray) -> tuple[FloatArray]:
     in_lower_half = wanted <= 0.5
+    # Compared are P(X <= k) and, above one half, P(X >= k + 1): the tail that keeps its digits.
+    side = np.where(in_lower_half, 1.0, -1.0)
     with np.errstate(divide="ignore"):
-        log_below, log_above = np.log(wanted) - _SLACK, np.log1p(-wanted) + _SLACK
+        target = np.where(in_lower_half, np.log(wanted) - _SLACK, np.log1p(-wanted) + _SLACK)
 
-    def reached(values: FloatArray, places: NDArray[np.intp]) -> NDArray[np.bool_]:
-        # Counts one below and at the searched value: P(X <= k) with k = value - 1, and P(X >= k + 1), its
-        # complement.
-        low = tails_of((values - 1, mu[places], inverse_r[places])).log_lower >= log_below[places]
-        high = tails_of((values, mu[places], inverse_r[places])).log_upper <= log_above[places]
-        return np.where(in_lower_half[places], low, high)
+    def probe(values: FloatArray, places: NDArray[np.intp]) -> tuple[NDArray[np.bool_], FloatArray]:
+        lower = in_lower_half[places]
+        two = tails_of((np.where(lower, values, values + 1), mu[places], inverse_r[places]))
+        log_tail = np.where(lower, two.log_lower, two.log_upper)
+        missing = side[places] * (target[places] - log_tail)
+        # The logarithm of a tail grows or falls by the share of the mass in it.
+        return missing <= 0, values + missing * np.exp(np.minimum(log_tail - two.log_mass, 600))
 
-    return (first_integer(reached, np.maximum(mu, 1)) - 1,)
+    # Of the gamma distribution with the same mean and variance.
+    width = 1 + mu * inverse_r
+    guess = gammaincinv(np.maximum(mu, SMALLEST_MEAN) / width, wanted) * width
+    return (first_integer(probe, guess),)

@@ -8,39 +8,48 @@ from numpy.typing import NDArray
 
 from pydgd.stats.arguments import FloatArray
 
-Condition = Callable[[FloatArray, NDArray[np.intp]], NDArray[np.bool_]]
+Probe = Callable[[FloatArray, NDArray[np.intp]], tuple[NDArray[np.bool_], FloatArray]]
 
 
-def first_integer(holds: Condition, guess: FloatArray) -> FloatArray:
-    """Smallest integer >= 1 at which `holds` is true: doubling from `guess` until it is, then bisection.
+_PATIENCE = 6
+
+
+def first_integer(probe: Probe, guess: FloatArray) -> FloatArray:
+    """Smallest integer >= 0 at which a condition holds, where each look proposes the next.
 
     Args:
-        holds: ``holds(values, places)`` for 1-D integer-valued `values` of the elements at `places`; once
-            true, true for every larger value.
-        guess: Where to look first, at least 1; 1-D.
+        probe: ``probe(values, places)`` for 1-D integer-valued `values` of the elements at `places`: whether
+            the condition holds there, which it then does for every larger value, and where to look next, such
+            as Newton's step. After six looks every third proposal gives way to bisection, or to doubling.
+        guess: Where to look first; 1-D.
 
     Returns:
         The integers, as float64; beyond 2**53 the nearest float above.
 
     Example:
         >>> targets = np.array([3.5, 700.0])
-        >>> first_integer(lambda values, places: values**2 >= targets[places], np.ones(2))
+        >>> def probe(values, places):
+        ...     missing = targets[places] - values**2
+        ...     return missing <= 0, values + missing / (2 * values + 1)
+        >>> first_integer(probe, np.zeros(2))
         array([ 2., 27.])
     """
-    low, high = np.zeros_like(guess), np.floor(guess)
-    places = np.arange(guess.size)
+    low, high = np.full_like(guess, -1.0), np.full_like(guess, np.inf)
+    places, value, looks = np.arange(guess.size), np.maximum(np.floor(guess), 0), 0
     while places.size:
-        places = places[~holds(high[places], places) & np.isfinite(high[places])]
-        low[places] = high[places]
-        high[places] *= 2
-    places = np.flatnonzero(high - low > 1)
-    while places.size:
-        middle = np.floor(low[places] + (high[places] - low[places]) / 2)
-        # Beyond 2**53 neighbouring floats are more than 1 apart, and there may be none between the two.
-        between = (low[places] < middle) & (middle < high[places])
-        places, middle = places[between], middle[between]
-        reached = holds(middle, places)
-        high[places[reached]] = middle[reached]
-        low[places[~reached]] = middle[~reached]
-        places = places[high[places] - low[places] > 1]
+        holds, proposal = probe(value, places)
+        high[places[holds]], low[places[~holds]] = value[holds], value[~holds]
+        least, most = _next_float(low[places], 1.0), _next_float(high[places], -1.0)
+        open_ = least <= most
+        places, proposal, least, most = places[open_], proposal[open_], least[open_], most[open_]
+        looks += 1
+        if looks > _PATIENCE and looks % 3 == 0:
+            doubled = np.minimum(2 * least, most)
+            proposal = np.where(np.isinf(high[places]), doubled, least + (most - least) / 2)
+        value = np.clip(np.ceil(proposal), least, most)
     return high
+
+
+def _next_float(integers: FloatArray, step: float) -> FloatArray:
+    """The integers plus `step`, 1 or -1, or beyond 2**53 the next float in that direction."""
+    return np.where(np.abs(integers) < 2.0**53, integers + step, np.nextafter(integers, step * np.inf))

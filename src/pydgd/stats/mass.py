@@ -71,19 +71,27 @@ def deviance(counts: Numbers, mu: Numbers, r: Numbers | None = None) -> FloatArr
         array([5.011, 0.   , 0.636])
     """
     arguments = broadcast_arguments(counts, mu, r)
-    return np.asarray(in_blocks(lambda *block: (2 * _block_half_deviance(*block),), arguments, (float,))[0])
+    return np.asarray(in_blocks(lambda *block: (2 * _half_deviance(*block),), arguments, (float,))[0])
 
 
 def block_log_mass(k: FloatArray, mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
     """`log_mass` of checked 1-D arrays of one length."""
+    return log_mass_and_half_deviance(k, mu, inverse_r)[0]
+
+
+def log_mass_and_half_deviance(
+    k: FloatArray, mu: FloatArray, inverse_r: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """`log_mass` and half of `deviance` of checked 1-D arrays of one length; the one is made of the other."""
     # At k = 0 the prefactor is not defined; one is put in its place and the result overwritten.
     positive = np.maximum(k, 1)
     with np.errstate(divide="ignore"):
         r = 1 / inverse_r
     remainder = stirling_remainder(positive + r) - stirling_remainder(r) - stirling_remainder(positive)
     prefactor = _HALF_LOG_2PI + 0.5 * np.log(positive * (1 + positive * inverse_r))
-    result = remainder - prefactor - _block_half_deviance(k, mu, inverse_r)
-    return np.minimum(np.where(k == 0, log_mass_at_zero(mu, inverse_r), result), 0)
+    half_deviance = _half_deviance(k, mu, inverse_r)
+    result = np.where(k == 0, -half_deviance, remainder - prefactor - half_deviance)
+    return np.minimum(result, 0), half_deviance
 
 
 def log_mass_at_zero(mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
@@ -93,7 +101,7 @@ def log_mass_at_zero(mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
     return -mu * np.where(excess < 1e-18, 1, np.log1p(excess) / np.maximum(excess, 1e-18))
 
 
-def _block_half_deviance(k: FloatArray, mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
+def _half_deviance(k: FloatArray, mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
     """``k ln(k/mu) - (k + r) ln((k + r)/(mu + r))`` as a sum of two terms that are not negative."""
     positive = np.maximum(k, 1)
     mean = np.maximum(mu, SMALLEST_MEAN)

@@ -35,8 +35,9 @@ DEFAULT_RULE = "equal-tail mid-p"
 SMALLEST_P = 2.3e-308
 """What a p-value that float64 cannot hold is written as; its logarithm stays exact."""
 
-TIE = 1e-7
-"""Outcomes whose probabilities differ by less than this share are equal: rounding would break ties."""
+TIE = 1e-12
+"""Outcomes whose log probabilities differ by less than this share of them, or of 1, are equally probable: the
+log mass is good to 1e-13, so that no tie is broken by rounding, and p is exact to far below 1e-10."""
 
 Arguments = tuple[FloatArray, FloatArray, FloatArray]
 
@@ -130,21 +131,33 @@ def _block_minimum_likelihood(
 ) -> tuple[FloatArray]:
     """Log of both tails: the one that k begins, and the outcomes across the mode that are no likelier."""
     mode = _mode(mu, inverse_r)
-    limit = log_mass + TIE
+    peak = block_log_mass(mode, mu, inverse_r)
+    limit = log_mass + TIE * np.maximum(1, -log_mass)
     across = np.where(k > mode, -1.0, 1.0)
 
-    def improbable(distance: FloatArray, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def probe(distance: FloatArray, places: NDArray[np.intp]) -> tuple[NDArray[np.bool_], FloatArray]:
         outcome = mode[places] + across[places] * distance
-        mass = block_log_mass(np.maximum(outcome, 0), mu[places], inverse_r[places])
-        return (outcome < 0) | (mass <= limit[places])
+        columns = np.maximum(outcome, 0), mu[places], inverse_r[places]
+        mass = block_log_mass(*columns)
+        depth, wanted = np.maximum(peak[places] - mass, 0), np.maximum(peak[places] - limit[places], 0)
+        # Newton's step for the root of the depth, which is nearly linear; the mass being log-concave wherever
+        # there is another side, its slope is at least the average one.
+        slope = np.maximum(-across[places] * _log_ratio(*columns), depth / np.maximum(distance, 1))
+        step = 2 * (np.sqrt(depth * wanted) - depth) / np.maximum(slope, np.finfo(np.float64).tiny)
+        return (outcome < 0) | (mass <= limit[places]), distance + step
 
     # Below the mode there is nothing further than mode + 1 steps away.
-    guess = np.clip(np.abs(k - mode), 1, np.where(across < 0, mode + 1, np.inf))
-    edge = mode + across * first_integer(improbable, guess)
+    guess = np.minimum(np.abs(k - mode), np.where(across < 0, mode + 1, np.inf))
+    edge = mode + across * first_integer(probe, guess)
     opposite = tails_of((np.maximum(edge, 0), mu, inverse_r))
     log_opposite = np.where(across > 0, opposite.log_upper, opposite.log_lower)
     both = np.where(edge < 0, log_own_tail, np.logaddexp(log_own_tail, log_opposite))
-    return (np.where(block_log_mass(mode, mu, inverse_r) <= limit, 0, both),)
+    return (np.where(peak <= limit, 0, both),)
+
+
+def _log_ratio(k: FloatArray, mu: FloatArray, inverse_r: FloatArray) -> FloatArray:
+    """Slope of the log mass at k: log of what is above k by half a read over what is below by as much."""
+    return np.log((1 + np.maximum(k - 0.5, 0) * inverse_r) / (1 + mu * inverse_r)) + np.log(mu / (k + 0.5))
 
 
 RULES: dict[str, Callable[[Tails, Arguments], FloatArray]] = {

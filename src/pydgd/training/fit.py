@@ -71,8 +71,8 @@ def _start(
     """Model, counts, scaling factors and representations as they stand before the first epoch."""
     assert config.n_components is not None
     assert config.latent_dim is not None
-    z = principal_components(x, s, config.latent_dim, generator=generator)
-    prior = start_prior(config, z, n_components=config.n_components, generator=generator)
+    z, spread = principal_components(x, s, config.latent_dim, generator=generator)
+    prior = start_prior(config, z, spread, n_components=config.n_components, generator=generator)
     model = JointModel(genes, build_decoder(config, n_genes=len(genes)), prior, config.scaling, profile)
     start_decoder(model.decoder, x, s, z, generator=generator)
     return model, x, s, RepresentationLayer.from_values(z)

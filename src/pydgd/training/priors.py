@@ -3,8 +3,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from sklearn.cluster import KMeans
 from torch import Generator, Tensor
 
 from pydgd.config import TrainingConfig
@@ -17,35 +19,75 @@ START_ITER = 100
 
 
 def start_prior(
-    config: TrainingConfig, z: Float[Tensor, "n latent"], *, n_components: int, generator: Generator
+    config: TrainingConfig,
+    z: Float[Tensor, "n latent"],
+    spread: Float[Tensor, " latent"],
+    *,
+    n_components: int,
+    generator: Generator,
 ) -> LatentPrior:
     """A mixture of the configured kind, fitted to the first representations.
 
     Args:
         config: Options of the run.
         z: First representations, (N, D), N >= K.
+        spread: How much of the expression each dimension moves, (D,).
         n_components: K.
-        generator: Picks the first mean of the fit.
+        generator: Seeds the clusters that the fit starts from.
 
     Returns:
         The mixture.
     """
-    return _STARTS[config.prior](config.components_covariance, z, n_components, generator)
+    clusters = expression_clusters(z, spread, n_components, generator=generator)
+    return _STARTS[config.prior](config.components_covariance, z, n_components, clusters, generator)
 
 
-def _by_em(covariance_type: str, z: Tensor, n_components: int, generator: Generator) -> GaussianMixture:
+def expression_clusters(
+    z: Float[Tensor, "n latent"],
+    spread: Float[Tensor, " latent"],
+    n_components: int,
+    *,
+    generator: Generator,
+) -> Int[Tensor, " n"] | None:
+    """Clusters of samples that express alike, by k-means.
+
+    Representations of unit variance hide the tissues, which few dimensions tell, among many that tell
+    nothing: EM from their outermost points ends 12 nats per sample below EM from these clusters, in one
+    component that holds half of all samples.
+
+    Args:
+        z: First representations.
+        spread: How much of the expression each dimension moves.
+        n_components: Number of clusters.
+        generator: Seeds the first centres.
+
+    Returns:
+        A cluster number for each sample; None if too few samples differ.
+    """
+    rows = (z * spread).double().numpy()
+    if len(np.unique(rows, axis=0)) < n_components:
+        return None
+    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+    return torch.as_tensor(KMeans(n_components, n_init=5, random_state=seed).fit_predict(rows)).long()
+
+
+def _by_em(
+    covariance_type: str, z: Tensor, n_components: int, clusters: Tensor | None, generator: Generator
+) -> GaussianMixture:
     mixture = GaussianMixture(n_components, z.shape[1], covariance_type=covariance_type, reg_covar=REG_COVAR)
-    return mixture.fit(z, generator=generator, max_iter=START_ITER)
+    return mixture.fit(z, generator=generator, clusters=clusters, max_iter=START_ITER)
 
 
-def _by_gradient(covariance_type: str, z: Tensor, n_components: int, generator: Generator) -> GradientMixture:
+def _by_gradient(
+    covariance_type: str, z: Tensor, n_components: int, clusters: Tensor | None, generator: Generator
+) -> GradientMixture:
     """What EM finds, with hyperpriors of the same scale.
 
     From the mixture's own start, means in a ball of radius 7 and a spread of 0.1, representations of unit
     spread are 1,500 nats per sample away, and 40 epochs do not bring the two together.
     """
     shape = "diagonal" if covariance_type == "diagonal" else "spherical"
-    found = _by_em(shape, z, n_components, generator)
+    found = _by_em(shape, z, n_components, clusters, generator)
     log_var = found.natural_covariances.log()
     mixture = GradientMixture(
         n_components,
@@ -61,7 +103,7 @@ def _by_gradient(covariance_type: str, z: Tensor, n_components: int, generator: 
     return mixture
 
 
-_STARTS: dict[str, Callable[[str, Tensor, int, Generator], LatentPrior]] = {
+_STARTS: dict[str, Callable[[str, Tensor, int, Tensor | None, Generator], LatentPrior]] = {
     GaussianMixture.name: _by_em,
     GradientMixture.name: _by_gradient,
 }

@@ -5,7 +5,7 @@ import math
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from pydgd.core.checks import as_float
@@ -13,7 +13,7 @@ from pydgd.core.latent.covariances import COVARIANCE_TYPES, cholesky, covariance
 from pydgd.core.latent.em import EMFit, MixtureParameters, joint_log_prob
 from pydgd.core.latent.prior import LatentPrior
 from pydgd.core.latent.rescue import run_em_with_rescue
-from pydgd.core.latent.starts import initial_parameters
+from pydgd.core.latent.starts import clustered_parameters, initial_parameters
 
 
 @final
@@ -160,6 +160,7 @@ class GaussianMixture(LatentPrior):
         *,
         generator: torch.Generator | None = None,
         init: str = "farthest",
+        clusters: Int[Tensor, " n_samples"] | None = None,
         max_iter: int = 1000,
     ) -> "GaussianMixture":
         """Fit from scratch.
@@ -168,6 +169,7 @@ class GaussianMixture(LatentPrior):
             z: Representations, (N, D), N >= K; no gradient flows into them.
             generator: Picks the first mean; by default a new one seeded 0.
             init: Rule of the initial means: ``farthest``, ``kmeans++`` or ``points``.
+            clusters: Number of the cluster that each row starts in, in place of `init`, (N,).
             max_iter: Most iterations.
 
         Returns:
@@ -178,14 +180,19 @@ class GaussianMixture(LatentPrior):
                 unknown, or a covariance is singular despite `reg_covar`.
         """
         rows = self._rows(z)
-        start = initial_parameters(
-            rows,
-            self.n_components,
-            self._kind,
-            init=init,
-            reg_covar=self.reg_covar,
-            generator=generator or torch.Generator().manual_seed(0),
-        )
+        if clusters is not None:
+            start = clustered_parameters(
+                rows, self.n_components, self._kind, clusters=clusters, reg_covar=self.reg_covar
+            )
+        else:
+            start = initial_parameters(
+                rows,
+                self.n_components,
+                self._kind,
+                init=init,
+                reg_covar=self.reg_covar,
+                generator=generator or torch.Generator().manual_seed(0),
+            )
         self._keep(self._run(rows, start, max_iter))
         return self
 

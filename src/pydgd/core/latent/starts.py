@@ -85,13 +85,16 @@ def empirical_covariance(z: Tensor, means: Tensor, kind: CovarianceType, reg_cov
         Covariance in the shape of `kind`.
     """
     exact = torch.cdist(z, means, compute_mode="donot_use_mm_for_euclid_dist")
-    members = one_hot(exact.argmin(dim=1), len(means)).to(z.dtype)
+    return _within(z, one_hot(exact.argmin(dim=1), len(means)).to(z.dtype), kind, reg_covar)
+
+
+def _within(z: Tensor, members: Tensor, kind: CovarianceType, reg_covar: float) -> Tensor:
     covariance = _scatter(z, members, kind)
     if not kind.tied:
         counts = members.sum(dim=0).reshape(-1, *[1] * (covariance.ndim - 1))
         overall = _scatter(z, torch.ones_like(z[:, :1]), kind) * (len(z) / max(1, len(z) - 1))
         covariance = torch.where(counts > 1, covariance * counts / (counts - 1).clamp_min(1), overall)
-    return covariance + reg_covar * kind.identity(*means.shape).to(z.device)
+    return covariance + reg_covar * kind.identity(members.shape[1], z.shape[1]).to(z.device)
 
 
 def _scatter(z: Tensor, members: Tensor, kind: CovarianceType) -> Tensor:
@@ -118,3 +121,28 @@ def initial_parameters(
     means = STARTS[init](z, n_components, generator)
     weights = torch.full((n_components,), 1 / n_components, dtype=z.dtype, device=z.device)
     return MixtureParameters(weights, means, empirical_covariance(z, means, kind, reg_covar))
+
+
+def clustered_parameters(
+    z: Tensor, n_components: int, kind: CovarianceType, *, clusters: Tensor, reg_covar: float
+) -> MixtureParameters:
+    """Weights, means and covariances of clusters of rows.
+
+    Args:
+        z: Rows, (N, D), float64.
+        n_components: K.
+        kind: Covariance type.
+        clusters: Number of each row's cluster, below K, (N,).
+        reg_covar: Added to every variance.
+
+    Raises:
+        ValueError: If there is not one number per row, or a cluster has no row.
+    """
+    if clusters.shape != z.shape[:1] or set(clusters.tolist()) != set(range(n_components)):
+        raise ValueError(
+            f"clusters must give each of {len(z)} rows one of {n_components} clusters, and use them all."
+        )
+    members = one_hot(clusters, n_components).to(z.dtype)
+    sizes = members.sum(dim=0)
+    means = members.T @ z / sizes[:, None]
+    return MixtureParameters(sizes / len(z), means, _within(z, members, kind, reg_covar))

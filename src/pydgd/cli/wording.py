@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What Python calls an argument, said as the command line calls it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def in_options(message: str, options: Mapping[str, str]) -> str:
+    """A message with options in place of Python's arguments.
+
+    Only names with an underscore are replaced, as others may be plain words; ``name=value`` and names in
+    quotes stay, which the message gives on purpose.
+
+    Args:
+        message: For users of Python.
+        options: Option of each argument.
+
+    Example:
+        >>> in_options("lower min_detected (min_detected=0.1 in Python)", {"min_detected": "--min-detected"})
+        'lower --min-detected (min_detected=0.1 in Python)'
+    """
+    names = [name for name in options if "_" in name]
+    if not names:
+        return message
+    pattern = rf"(?<![\w'\"./-])({'|'.join(map(re.escape, names))})(?![\w'\"=./-])"
+    return re.sub(pattern, lambda found: options[found.group(1)], message)
+
+
+def options_of(app: Any, arguments: Sequence[str]) -> dict[str, str]:  # noqa: ANN401  # typer's app
+    """The options of the command that was called, by what Python calls them.
+
+    Args:
+        app: The typer app.
+        arguments: What the user typed.
+
+    Returns:
+        Argument → option, such as ``"n_components"`` → ``"--components"``.
+    """
+    from typer.main import get_command
+
+    commands = getattr(get_command(app), "commands", {})
+    called = next((commands[word] for word in arguments if word in commands), None)
+    named = [] if called is None else called.params
+    return {p.name: max(p.opts, key=len) for p in named if p.name and p.opts[0].startswith("-")}

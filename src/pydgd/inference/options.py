@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How representations are searched, and how hard."""
+
+from dataclasses import dataclass
+
+from pydgd.errors import ConfigError
+
+SCHEME_NAMES = ("second_order", "one_opt", "two_opt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Which search, and how hard it tries.
+
+    Schemes:
+        second_order: From the best component means down to an optimum: by Newton's method without hidden
+            layers, else by L-BFGS. Only this one looks at the other attributes, `seed` left aside.
+        one_opt: As in bulkdgd: the best of all candidates, 60 steps of Adam.
+        two_opt: As in bulkdgd: 10 steps of Adam on every candidate, 50 on the best of them.
+
+    Attributes:
+        scheme: One of the above.
+        n_starts: Component means that are refined; the best one after `scout_iter` goes on. Twice as many
+            with hidden layers, four times as many in large decoders, where scouts look at fewer genes.
+        scout_iter: Evaluations spent on each start; three and six times as many there.
+        max_iter: Most evaluations spent on the best one; three times and three quarters as many there.
+        tolerance: Converged when one more Newton step promises less than this, in nats.
+        seed: Draws the candidates of `one_opt` and `two_opt`, the same ones for all samples.
+
+    Raises:
+        ConfigError: If the scheme is unknown, a number not positive, or a count not whole.
+
+    Example:
+        >>> SearchOptions(scheme="two_opt").scheme
+        'two_opt'
+    """
+
+    scheme: str = "second_order"
+    n_starts: int = 2
+    scout_iter: int = 4
+    max_iter: int = 60
+    tolerance: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what would certify a search that never ran."""
+        if self.scheme not in SCHEME_NAMES:
+            raise ConfigError(f"scheme must be one of {', '.join(SCHEME_NAMES)}, got {self.scheme!r}")
+        for name, least in {"n_starts": 1, "scout_iter": 1, "max_iter": 1, "seed": 0}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if not 0 < self.tolerance < float("inf"):
+            raise ConfigError(f"tolerance must be > 0 and finite, in nats, got {self.tolerance!r}")

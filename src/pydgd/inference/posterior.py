@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The closest normal of a sample that may not be healthy, with its uncertainty."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from pydgd.core.model import JointModel
+from pydgd.data import AlignedCounts
+from pydgd.inference.decoding import decode
+from pydgd.inference.departure import Components, Departure, Place, departure
+from pydgd.inference.result import ClosestNormal
+from pydgd.inference.uncertainty import log_mean_variance
+from pydgd.stats.calibrated import NullModel
+
+
+class Posterior:
+    """Turns most probable points into closest normals, each sample by itself.
+
+    Args:
+        model: The trained model.
+        misfit_limit: Largest misfit that is usual for healthy samples.
+        log_r: Cross-fitted ln r of each gene, (G,); None to keep the decoder's.
+        null: How residuals of healthy samples are distributed, for the test; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        model: JointModel,
+        *,
+        misfit_limit: float,
+        log_r: Float[np.ndarray, " genes"] | None = None,
+        null: NullModel | None = None,
+    ) -> None:
+        self._model, self._limit, self._null = model, misfit_limit, null
+        self._r = None if log_r is None else np.exp(log_r)
+        self._components = Components(model.prior)
+
+    def of(self, normal: ClosestNormal, query: AlignedCounts) -> ClosestNormal:
+        """The closest normals where the samples' departure is taken out of them.
+
+        Args:
+            normal: Most probable points of the samples.
+            query: Their counts.
+
+        Returns:
+            Representations, expected reads and components as they would be had the samples not departed, with
+            the cross-fitted r, the excess log variance and the variance of ln mu; in the fit table also
+            ``dgd_departure`` (the excess) and ``dgd_kept_share``. A sample that has not departed keeps its
+            representation and expected reads to the bit.
+        """
+        refitted = replace(normal, r=normal.r if self._r is None else self._r)
+        departures = [self._departure(refitted, query, i) for i in range(len(query.sample_names))]
+        places = [self._place(refitted, i, found.ratio) for i, found in enumerate(departures)]
+        shares = np.array([place.share for place in places])
+        moved = np.flatnonzero(shares < 1)
+        z, means, r = np.array([place.z for place in places]), normal.means.copy(), refitted.r
+        if moved.size:
+            means[moved], decoded = decode(
+                self._model, torch.as_tensor(z[moved]), normal.scaling_factors[moved]
+            )
+            if r is not None and r.ndim == 2 and decoded is not None:
+                r = r.copy()
+                r[moved] = decoded
+        component = np.array([place.component for place in places])
+        excess = np.array([found.excess for found in departures])
+        found = replace(
+            refitted,
+            representations=z,
+            component=component,
+            means=means,
+            r=r,
+            departure=excess,
+            null=self._null,
+            fit=normal.fit.assign(dgd_component=component, dgd_departure=excess, dgd_kept_share=shares),
+            provenance={**normal.provenance, "point": "posterior"},
+        )
+        return replace(found, log_mean_variance=self._variances(found, places))
+
+    def _departure(self, normal: ClosestNormal, query: AlignedCounts, i: int) -> Departure:
+        seen = query.measured
+        x, mu = (values[i, seen].astype(np.float64) for values in (query.counts, normal.means))
+        return departure(x, mu, normal.dispersions(i)[seen], limit=self._limit)
+
+    def _place(self, normal: ClosestNormal, i: int, ratio: float) -> Place:
+        z = normal.representations[i]
+        if ratio == 1:
+            return Place(z, int(normal.component[i]), 1.0)
+        return self._components.place(z, most=ratio)
+
+    def _variances(self, normal: ClosestNormal, places: list[Place]) -> Float[np.ndarray, "n genes"]:
+        variances = np.empty(normal.means.shape, dtype=np.float32)
+        for i, (mu, place) in enumerate(zip(normal.means.astype(np.float64), places, strict=True)):
+            # The information mu r/(mu + r), which is mu for Poisson.
+            weight = normal.measured * mu / (1 + mu / normal.dispersions(i))
+            variances[i] = log_mean_variance(
+                self._model,
+                torch.as_tensor(place.z),
+                weight=torch.as_tensor(weight),
+                covariance=torch.as_tensor(self._components.covariances[place.component]),
+                share=place.share,
+            ).numpy()
+        return variances

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Learn from healthy samples what a model's residuals are like on samples it has not seen."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pydgd.checkpoints.calibration import Calibration
+from pydgd.core.model import JointModel
+from pydgd.data import AlignedCounts
+from pydgd.inference import ClosestNormal
+from pydgd.inference.departure import misfit, telling_genes
+from pydgd.inference.posterior import Posterior
+from pydgd.stats import mid_p_residuals
+from pydgd.stats.calibrated import Expected, NullModel
+from pydgd.training.dispersion import refitted_log_r
+from pydgd.training.leave_one_out import MOST_SAMPLES, leave_one_out_means
+
+_log = logging.getLogger(__name__)
+
+USUAL = 0.95
+"""Share of healthy samples that are taken to be as they should."""
+
+FEWEST = 5
+"""Of fewer held-out samples no usual misfit can be told."""
+
+ENOUGH = 20
+"""With fewer, the limit of the misfit is little more than the largest one."""
+
+
+def calibrate(
+    model: JointModel,
+    *,
+    representations: Float[Tensor, "n latent"],
+    counts: Float[np.ndarray, "n genes"],
+    scaling_factors: Float[np.ndarray, " n"],
+    held_out: AlignedCounts,
+    found: ClosestNormal | None,
+) -> Calibration | None:
+    """Learn dispersions from the training samples, and the null distribution from those held out.
+
+    Args:
+        model: Trained.
+        representations: Of the training samples.
+        counts: Theirs.
+        scaling_factors: Theirs.
+        held_out: Healthy samples that training did not see.
+        found: Their most probable points; None if there are none.
+
+    Returns:
+        The calibration; None if there are too few held-out samples or residuals.
+    """
+    if found is None or len(held_out.sample_names) < FEWEST:
+        _log.warning(
+            "%d healthy samples were held out, %d are needed to calibrate: p-values will be those of the "
+            "negative binomial, which are too small on new samples",
+            len(held_out.sample_names),
+            FEWEST,
+        )
+        return None
+    if len(held_out.sample_names) < ENOUGH:
+        _log.warning(
+            "%d healthy samples were held out: p-values are calibrated on few, their far tail is a guess",
+            len(held_out.sample_names),
+        )
+    log_r = cross_fitted_log_r(model, representations, counts, scaling_factors)
+    refitted = found if log_r is None else replace(found, r=np.exp(log_r))
+    limit = float(np.quantile(_misfits(held_out, refitted), USUAL))
+    normal = Posterior(model, misfit_limit=limit, log_r=log_r).of(found, held_out)
+    samples = [
+        (held_out.counts[i].astype(np.float64), _expected(normal, i))
+        for i in range(len(held_out.sample_names))
+    ]
+    try:
+        return Calibration(log_r, limit, NullModel.of(samples))
+    except ValueError as error:
+        _log.warning("p-values will be those of the negative binomial, too small on new samples: %s", error)
+        return None
+
+
+@torch.no_grad()
+def cross_fitted_log_r(
+    model: JointModel,
+    representations: Float[Tensor, "n latent"],
+    counts: Float[np.ndarray, "n genes"],
+    scaling_factors: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " genes"] | None:
+    """Ln r of each gene by means that did not see the sample.
+
+    Args:
+        model: Trained.
+        representations: Of the training samples.
+        counts: Theirs.
+        scaling_factors: Theirs.
+
+    Returns:
+        ln r; None if the model has no r per gene, as trained if too few samples are left to say more.
+    """
+    module = model.decoder.output_module
+    trained = None if module.predicts_r else module.log_r_of(model.decoder(representations[:1].float()))
+    if trained is None:
+        return None
+    rows = torch.arange(0, len(counts), -(-len(counts) // MOST_SAMPLES))
+    n_features = model.decoder.trunk(representations[:1].float()).shape[1]
+    if len(rows) < 2 * n_features:
+        return trained[0].double().numpy()
+    x = torch.as_tensor(counts[rows.numpy()], dtype=torch.float32)
+    s = torch.as_tensor(scaling_factors[rows.numpy()], dtype=torch.float32)
+    mu = leave_one_out_means(model.decoder, representations[rows].float(), x, s)
+    return refitted_log_r(x, mu, trained[0]).numpy()
+
+
+def _expected(normal: ClosestNormal, i: int) -> Expected:
+    assert normal.departure is not None
+    assert normal.log_mean_variance is not None
+    more = normal.log_mean_variance[i].astype(np.float64) + normal.departure[i]
+    return Expected(normal.means[i].astype(np.float64), normal.dispersions(i), more)
+
+
+def _misfits(held_out: AlignedCounts, found: ClosestNormal) -> list[float]:
+    """Misfit of each sample that has genes enough to tell; 1 if none has."""
+    misfits = []
+    for i, (x, mean) in enumerate(zip(held_out.counts, found.means, strict=True)):
+        mu = mean.astype(np.float64)
+        genes = telling_genes(mu)
+        if len(genes):
+            misfits.append(misfit(mid_p_residuals(x[genes], mu[genes], found.dispersions(i)[genes])))
+    return misfits or [1.0]
