@@ -106,6 +106,15 @@ def add_references(figures, model, healthy, where):
         figures.add(f"{what}, share with more than 5 %", float((np.array(alarms) > 0.05).mean()))
 
 
+def add_labels(figures, model, healthy, where):
+    """How often the label that is named first is the sample's own tissue."""
+    fit, tissue = model.closest_normal(healthy).fit, healthy.obs["tissue"].astype(str)
+    for column in ("dgd_nearest_labels", "dgd_nearest_components"):
+        first = fit[column].str.extract(r"^(.*?) \d")[0]
+        share = float((first == tissue).mean())
+        figures.add(f"{where}: held-out normals whose tissue is the first of {column}, share", share)
+
+
 def add_model(figures, normals, others, left_out, *, quick):
     """Train without some organs; ask about these and about what was in the training."""
     where = f"without {' and '.join(left_out)}" if left_out else "all organs"
@@ -128,6 +137,7 @@ def add_model(figures, normals, others, left_out, *, quick):
     if not quick:
         unseen = kept.to_numpy() & ~normals.obs_names.isin(model.record.sample_names)
         add_references(figures, model, normals[unseen].copy(), where)
+        add_labels(figures, model, healthy, where)
     for name, adata in others.items():
         least = 0.99 if name == HEART and not quick else None
         add_tissue(figures, f"{where}: {name}", flags(model, adata), usual, least=least)
