@@ -11,10 +11,6 @@ from pydgd.inference.optimum import Optimum
 # A trial that lowers the objective relaxes the damping fivefold; one that does not stiffens it tenfold
 # (Marquardt 1963). Above 1e8 a step is too short to change float32 means.
 RELAX, STIFFEN, LEAST, MOST = 0.2, 10.0, 1e-8, 1e8
-# Sums of float32 terms, good to 1e-8 of themselves, no longer tell whether a step helps when it promises less
-# than ten times the tolerance; it may seem to cost as much. From there on steps are undamped, at most five, until
-# one promises less than SETTLED: log2 means still move by 1e-4 at 1e-3 nats, by 1e-5 at 1e-8.
-NOISE, SETTLING_STEPS, SETTLED = 10.0, 5, 2e-9
 # Shares of the diagonal that are added, in turn, to a curvature that rounding left indefinite.
 JITTER = (1e-7, 1e-5, 1e-3, 1e-1)
 
@@ -36,8 +32,7 @@ def newton(
         objective: Of a decoder without hidden layers.
         start: First representations, (N, D), float64.
         max_iter: Most evaluations of the objective per sample.
-        tolerance: A sample is as good as converged when its Newton decrement promises less than this, in
-            nats; a few more steps settle it.
+        tolerance: A sample has converged when its Newton decrement promises less than this, in nats.
 
     Returns:
         Positions, values and certificates.
@@ -50,20 +45,17 @@ def newton(
     gradient, curvature = torch.zeros_like(z), z.new_zeros(*z.shape, z.shape[1])
     decrement, damping = torch.full_like(value, torch.inf), torch.zeros_like(value)
     evaluations = torch.ones(len(z), dtype=torch.int64)
-    moved, settling = running, torch.zeros_like(evaluations)
+    moved = running
     for left in reversed(range(max_iter)):
         gradient, curvature = _renew(objective, z, moved, gradient, curvature)
         decrement = torch.where(moved, newton_decrement(gradient, curvature), decrement)
-        close = decrement <= NOISE * tolerance
-        settling += close
         # Where even the shortest step does not help, float32 has no better position.
-        running = running & (damping < MOST) & (decrement > SETTLED) & (settling <= SETTLING_STEPS)
+        running = running & (decrement > tolerance) & (damping < MOST)
         if left == 0 or not bool(running.any()):
             break
-        step = _step(gradient, curvature, torch.where(close, 0.0, damping))
-        trial = torch.where(running.unsqueeze(-1), z + step, z)
+        trial = torch.where(running.unsqueeze(-1), z + _step(gradient, curvature, damping), z)
         trial_value = objective.value(trial)
-        moved = running & (trial_value < torch.where(close, value + NOISE * tolerance, value))
+        moved = running & (trial_value < value)
         evaluations += running
         z = torch.where(moved.unsqueeze(-1), trial, z)
         value = torch.where(moved, trial_value, value)
