@@ -67,7 +67,9 @@ class Simulation:
 
     Attributes:
         normals: Healthy samples; `obs` has tissue and donor.
-        cases: Samples of other donors; `obs` has also kind, ``"changed"`` or ``"unchanged"``.
+        cases: Samples of other donors; `obs` has also kind, ``"changed"`` or ``"unchanged"``; the layer
+            ``"expected"`` has the mean reads that a gene would have without its change, and `var` the
+            dispersion.
         truth: One row per changed gene of a case: sample, gene, log2_fold_change (> 0: up in the sample).
     """
 
@@ -215,9 +217,10 @@ def _draw(
     mu = _softmax(population.log_share[tissue] + scores @ population.programmes)
     reads = np.clip(_MEDIAN_READS * np.exp(rng.normal(0.0, _LOG_READS_SD, n_samples)), *_READS_RANGE)
     mu *= (reads * len(population.genes) / _GENES_PER_LIBRARY)[:, None]
+    expected = mu
     if log2_fold_changes is not None:
-        mu *= np.exp2(log2_fold_changes)
-    mu *= rng.standard_gamma(1 / population.dispersion, mu.shape) * population.dispersion
+        mu = mu * np.exp2(log2_fold_changes)
+    mu = mu * rng.standard_gamma(1 / population.dispersion, mu.shape) * population.dispersion
     obs = pd.DataFrame(
         {
             "tissue": pd.Categorical(
@@ -227,8 +230,11 @@ def _draw(
         },
         index=[f"{prefix}{i + 1:05d}" for i in number],
     )
-    counts = rng.poisson(mu).astype(np.int32)
-    return AnnData(counts, obs=obs, var=pd.DataFrame(index=list(population.genes)))
+    drawn = AnnData(rng.poisson(mu).astype(np.int32), obs=obs, var=pd.DataFrame(index=list(population.genes)))
+    if log2_fold_changes is not None:
+        drawn.layers["expected"] = expected
+        drawn.var["dispersion"] = population.dispersion
+    return drawn
 
 
 def _plant(
