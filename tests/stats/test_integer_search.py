@@ -8,7 +8,7 @@ from pydgd.stats.integer_search import first_integer
 
 
 @pytest.mark.parametrize("guess", [-3.0, 0.0, 2.5, 1e6])
-@pytest.mark.parametrize("proposed", [-np.inf, 0.0, 7.0, np.inf])
+@pytest.mark.parametrize("proposed", [-np.inf, 0.0, 7.0, np.inf, np.nan])
 def test_every_target_is_found_from_any_guess_and_proposal(guess: float, proposed: float) -> None:
     """The answer depends neither on where the search begins nor on proposals that lead astray."""
     targets = np.array([0.0, 1, 2, 3, 4, 5, 1000, 2.0**40])

@@ -20,7 +20,8 @@ def first_integer(probe: Probe, guess: FloatArray) -> FloatArray:
     Args:
         probe: ``probe(values, places)`` for 1-D integer-valued `values` of the elements at `places`: whether
             the condition holds there, which it then does for every larger value, and where to look next, such
-            as Newton's step. After six looks every third proposal gives way to bisection, or to doubling.
+            as Newton's step. NaN, and after six looks every third proposal, gives way to bisection, or to
+            doubling.
         guess: Where to look first; 1-D.
 
     Returns:
@@ -44,8 +45,10 @@ def first_integer(probe: Probe, guess: FloatArray) -> FloatArray:
         places, proposal, least, most = places[open_], proposal[open_], least[open_], most[open_]
         looks += 1
         if looks > _PATIENCE and looks % 3 == 0:
-            doubled = np.minimum(2 * least, most)
-            proposal = np.where(np.isinf(high[places]), doubled, least + (most - least) / 2)
+            proposal[:] = np.nan
+        doubled = np.minimum(2 * least, most)
+        halfway = np.where(np.isinf(high[places]), doubled, least + (most - least) / 2)
+        proposal = np.where(np.isnan(proposal), halfway, proposal)
         value = np.clip(np.ceil(proposal), least, most)
     return high
 
