@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(PIP) beartype hypothesis mpmath pytest pytest-xdist
+	$(PIP) -e ".[gsea,umap]" beartype hypothesis mpmath pytest pytest-xdist selenium
 	touch $@
 
 $(VENV)/.linted: $(VENV)/.tested

@@ -6,8 +6,9 @@ Names load on first use, so that importing the package costs nothing (torch alon
 Example:
     >>> import pydgd
     >>> sorted(pydgd.__all__)
-    ['ClosestNormal', 'DGD', '__version__', 'calibration_report', 'data', 'differential_expression', 'errors',
-     'pl', 'read_counts']
+    ['ClosestNormal', 'DGD', 'GeneTable', '__version__', 'adapt', 'annotate', 'calibration_report',
+     'closest_normal_by_batch', 'data', 'differential_expression', 'errors', 'pl', 'read_counts', 'report',
+     'tl', 'wide']
 """
 
 from importlib import import_module
@@ -16,35 +17,51 @@ from typing import TYPE_CHECKING, Any
 from pydgd._version import __version__
 
 if TYPE_CHECKING:
-    from pydgd import data, errors
+    from pydgd import data, errors, report, tl
     from pydgd import plotting as pl
     from pydgd.calibration import calibration_report
-    from pydgd.data import read_counts
+    from pydgd.data import GeneTable, read_counts
     from pydgd.dgd import DGD
     from pydgd.differential import differential_expression
     from pydgd.inference import ClosestNormal
+    from pydgd.laboratory import adapt, closest_normal_by_batch
+    from pydgd.results import annotate, wide
 
 __all__ = [
     "DGD",
     "ClosestNormal",
+    "GeneTable",
     "__version__",
+    "adapt",
+    "annotate",
     "calibration_report",
+    "closest_normal_by_batch",
     "data",
     "differential_expression",
     "errors",
     "pl",
     "read_counts",
+    "report",
+    "tl",
+    "wide",
 ]
 
 _WHERE = {
     "DGD": ("pydgd.dgd", "DGD"),
     "ClosestNormal": ("pydgd.inference", "ClosestNormal"),
+    "GeneTable": ("pydgd.data", "GeneTable"),
+    "adapt": ("pydgd.laboratory", "adapt"),
+    "annotate": ("pydgd.results", "annotate"),
     "calibration_report": ("pydgd.calibration", "calibration_report"),
+    "closest_normal_by_batch": ("pydgd.laboratory", "closest_normal_by_batch"),
     "data": ("pydgd.data", None),
     "differential_expression": ("pydgd.differential", "differential_expression"),
     "errors": ("pydgd.errors", None),
     "pl": ("pydgd.plotting", None),
     "read_counts": ("pydgd.data", "read_counts"),
+    "report": ("pydgd.report", None),
+    "tl": ("pydgd.tl", None),
+    "wide": ("pydgd.results", "wide"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ import torch
 from anndata import AnnData
 
 from pydgd._version import __version__
-from pydgd.checkpoints import ModelRecord, load_model, save_model, with_content_hash
+from pydgd.checkpoints import (
+    ModelRecord,
+    load_model,
+    read_bulkdgd,
+    save_model,
+    with_content_hash,
+    write_bulkdgd,
+)
 from pydgd.config import TrainingConfig, training_config
 from pydgd.data import (
     CountRows,
@@ -33,6 +41,7 @@ from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closes
 from pydgd.inference.closest_normal import find_and_decode
 from pydgd.inference.fit_reference import fit_reference
 from pydgd.inference.flags import FitFlags
+from pydgd.inference.imputation import check_targets, imputed
 from pydgd.inference.neighbours import TrainingSamples
 from pydgd.inference.posterior import Posterior
 from pydgd.training import EpochReport, TrainingResult, calibrate, fit, split_groups
@@ -158,6 +167,42 @@ class DGD:
         """
         return cls(load_model(path))
 
+    @classmethod
+    def from_bulkdgd(cls, source: str | PathLike[str], **files: Any) -> "DGD":  # noqa: ANN401
+        """Import a model that bulkdgd 1 or 2 trained; nothing in its files is executed.
+
+        It gives the same means, r and densities. It has no calibration: p-values are those of the negative
+        binomial, and flags that need healthy samples held out are missing.
+
+        Args:
+            source: The model's YAML, or a folder with ``config_model.yaml`` or ``model.yaml``.
+            **files: `decoder`, `mixture`, `genes`, `representations`, `label_key` and `release` of
+                `pydgd.checkpoints.read_bulkdgd`.
+
+        Raises:
+            ModelFileError: If a file is missing or damaged, or the files do not fit each other.
+        """
+        record = read_bulkdgd(source, **files)
+        known = replace(record, provenance={**record.provenance, "versions": versions()})
+        return cls(with_content_hash(known))
+
+    def to_bulkdgd(self, folder: str | PathLike[str], *, release: int = 2) -> list[Path]:
+        """Write files that bulkdgd reads: ``model.yaml``, ``dec.pth``, ``gmm.pth``, ``genes.txt`` and more.
+
+        Args:
+            folder: Made if it is not there; files of these names are replaced.
+            release: 1 or 2 of bulkdgd.
+
+        Returns:
+            The files.
+
+        Raises:
+            ConfigError: If that release cannot represent the model; `fit` makes one that release 2 can with
+                ``scaling="mean"`` and hidden layers of ``relu`` or ``elu``.
+            OutputError: If a file cannot be written.
+        """
+        return write_bulkdgd(self.record, folder, release=release)
+
     def closest_normal(
         self,
         query: AnnData | pd.DataFrame | AnyMatrix,
@@ -166,6 +211,8 @@ class DGD:
         genes: Iterable[str] | None = None,
         point: str = "posterior",
         min_shared: float = 0.5,
+        likelihood: str | None = None,
+        scaling: str | None = None,
         options: SearchOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> ClosestNormal:
@@ -179,14 +226,18 @@ class DGD:
             point: ``posterior``, or ``map`` for the decoded most probable representation (see `POINTS`); the
                 latter also where the model was trained without healthy samples held out.
             min_shared: Share of the model's genes that the query must have.
-            options: How hard to search.
+            likelihood: ``contaminated`` lets one gene in a hundred have any number of reads, so that aberrant
+                genes do not pull; ``plain``, the default, is the model's own.
+            scaling: ``fitted`` finds each sample's scaling factor with its representation; ``model``, the
+                default, takes the model's rule.
+            options: How hard to search; the two arguments above overrule it.
             progress: Called with samples done and samples in all.
 
         Returns:
             Representations, expected reads, dispersion and fit of each sample, in the query's order.
 
         Raises:
-            ConfigError: If `point` is unknown.
+            ConfigError: If `point`, `likelihood` or `scaling` is unknown.
             CountsError: If the counts are not counts.
             GeneMismatchError: If too few genes are shared.
             NamesError: If sample or gene names are missing or repeated.
@@ -197,7 +248,7 @@ class DGD:
         return closest_normal(
             self.record.model,
             aligned,
-            options=options,
+            options=_overruled(options, likelihood=likelihood, scaling=scaling),
             flags=self.fit_flags,
             posterior=self.posterior(point),
             provenance=self._search_record(),
@@ -213,6 +264,8 @@ class DGD:
         genes: Iterable[str] | None = None,
         point: str = "posterior",
         min_shared: float = 0.5,
+        likelihood: str | None = None,
+        scaling: str | None = None,
         options: SearchOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[ClosestNormal]:
@@ -230,6 +283,8 @@ class DGD:
             point: ``posterior``, or ``map`` for the decoded most probable representation (see `POINTS`); the
                 latter also where the model was trained without healthy samples held out.
             min_shared: Share of the model's genes that the query must have.
+            likelihood: As in `closest_normal`.
+            scaling: As in `closest_normal`.
             options: How hard to search.
             progress: Called with samples done and samples in all.
 
@@ -237,7 +292,7 @@ class DGD:
             An iterator over the closest normals of consecutive samples.
 
         Raises:
-            ConfigError: If `chunk_size` is not a whole number of at least 1, or `point` is unknown.
+            ConfigError: If `chunk_size` is not a whole number of at least 1, or an option is unknown.
 
         Example:
             >>> from pydgd import differential_expression
@@ -256,12 +311,47 @@ class DGD:
             counts,
             match_genes(counts.labels, self.genes, min_shared=min_shared),
             chunk_size=chunk_size,
-            options=options,
+            options=_overruled(options, likelihood=likelihood, scaling=scaling),
             flags=self.fit_flags,
             posterior=self.posterior(point),
             provenance=self._search_record(),
             progress=progress,
         )
+
+    def impute(
+        self,
+        query: AnnData | pd.DataFrame | AnyMatrix,
+        *,
+        targets: str | Iterable[str] = "missing",
+        level: float = 0.9,
+        **search: Any,  # noqa: ANN401  # checked by closest_normal
+    ) -> AnnData:
+        """Expected reads of genes that the query lacks, at its depth, with intervals for the reads.
+
+        Args:
+            query: Counts, samples × genes, as in `closest_normal`.
+            targets: ``missing`` for the model's genes that the query lacks, ``all``, or names of genes.
+            level: Share of healthy samples whose reads lie in the interval.
+            **search: Other arguments of `closest_normal`.
+
+        Returns:
+            Samples × genes with ``layers["mean"]`` (also X), ``layers["lower"]`` and ``layers["upper"]``.
+            Without calibration, or with ``point="map"``, intervals leave out how surely the mean is known.
+
+        Raises:
+            ConfigError: If `level` is not between 0 and 1, or `targets` is unknown.
+            GeneMismatchError: If the model lacks a gene, or too few genes are shared.
+
+        Example:
+            >>> from pydgd.data import simulate_cohort
+            >>> cohort = simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=200, seed=0)
+            >>> model = DGD.fit(cohort.normals, latent_dim=4, epochs=5)
+            >>> found = model.impute(cohort.cases[:, :150], targets=model.genes[-3:])
+            >>> found.shape == (cohort.cases.n_obs, 3), sorted(found.layers)
+            (True, ['lower', 'mean', 'upper'])
+        """
+        check_targets(targets, level=level, genes=self.genes)
+        return imputed(self.closest_normal(query, **search), targets=targets, level=level)
 
     @cached_property
     def _posterior(self) -> Posterior | None:
@@ -326,34 +416,28 @@ class DGD:
     def get_latent_representation(
         self,
         query: AnnData | pd.DataFrame | AnyMatrix,
-        *,
-        sample_names: Iterable[str] | None = None,
-        genes: Iterable[str] | None = None,
+        **search: Any,  # noqa: ANN401  # checked by closest_normal
     ) -> np.ndarray:
         """Representations of a query, (N, D); scvi-tools' name.
 
         Args:
             query: As in `closest_normal`.
-            sample_names: Names of the rows of an array.
-            genes: Names of the columns of an array.
+            **search: Its other arguments, such as `sample_names` and `genes` of an array.
         """
-        return self.closest_normal(query, sample_names=sample_names, genes=genes).representations
+        return self.closest_normal(query, **search).representations
 
     def get_normalized_expression(
         self,
         query: AnnData | pd.DataFrame | AnyMatrix,
-        *,
-        sample_names: Iterable[str] | None = None,
-        genes: Iterable[str] | None = None,
+        **search: Any,  # noqa: ANN401
     ) -> pd.DataFrame:
         """Expected reads per unit of the scaling factor, samples × genes (scvi-tools' name).
 
         Args:
             query: As in `closest_normal`.
-            sample_names: Names of the rows of an array.
-            genes: Names of the columns of an array.
+            **search: Its other arguments.
         """
-        normal = self.closest_normal(query, sample_names=sample_names, genes=genes)
+        normal = self.closest_normal(query, **search)
         means = normal.means / normal.scaling_factors[:, None]
         return pd.DataFrame(means, index=pd.Index(normal.sample_names), columns=pd.Index(normal.genes))
 
@@ -376,6 +460,12 @@ def check_point(point: str) -> None:
     """
     if point not in POINTS:
         raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
+
+
+def _overruled(options: SearchOptions | None, **asked: str | None) -> SearchOptions:
+    """Options with what was asked for by itself."""
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return replace(options or SearchOptions(), **given)
 
 
 def versions() -> dict[str, str]:

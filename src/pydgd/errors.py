@@ -40,3 +40,7 @@ class ConvergenceError(PyDGDError, ArithmeticError):
 
 class OutputError(PyDGDError, OSError):
     """A result cannot be written."""
+
+
+class DownloadError(PyDGDError, OSError):
+    """A file cannot be had from the network."""

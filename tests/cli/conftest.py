@@ -37,6 +37,19 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def results(cohort: Path) -> Path:
+    """The same folder, with what closest-normal and de wrote: normal.h5ad, de.parquet, de.csv."""
+    for arguments in (
+        ["closest-normal", "normals.dgd", "cases.h5ad", "-o", "normal.h5ad"],
+        ["de", "normals.dgd", "cases.h5ad", "-o", "de.parquet"],
+        ["de", "normals.dgd", "cases.h5ad", "-o", "de.csv"],
+    ):
+        command = [str(cohort / word) if "." in word else word for word in arguments]
+        assert main([*command, "--quiet", "--threads", "1"]) == 0
+    return cohort
+
+
 @pytest.fixture
 def pydgd(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -141,7 +141,7 @@ def missing(cohort, folder):
     return folder / "missing.csv"
 
 
-@bad_counts("a folder")
+@bad_counts("no counts in this folder")
 def folder_instead_of_a_file(cohort, folder):
     (folder / "counts.csv").mkdir()
     return folder / "counts.csv"
@@ -170,10 +170,11 @@ def test_genes_of_another_kind_are_named(refused, cohort, tmp_path) -> None:
 
 
 def test_a_transposed_table_is_told(refused, cohort, tmp_path) -> None:
-    """If the user insists on the wrong orientation, the message says that the table looks transposed."""
+    """If the user insists on the wrong orientation, the names say otherwise, and the message how."""
     path = as_csv(table_with(cohort, 1.0).T, tmp_path)
     arguments = arguments_of("de", path, cohort, tmp_path / "out.csv")
-    assert "transposed" in refused(*arguments, "--orient", "samples")
+    message = refused(*arguments, "--orient", "samples")
+    assert "of the row names are genes of the model; say --orient genes" in message
 
 
 def flip_a_byte(path: Path) -> None:

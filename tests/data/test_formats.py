@@ -63,6 +63,9 @@ def write(path: Path, kind: str) -> Path:
         ("x.counts", "text"),
         ("x.data", "gzip"),
         ("x.v2", "parquet"),
+        ("x.feather", "feather"),
+        ("x.csv.xz", "xz"),
+        ("x.csv.bz2", "bzip2"),
     ],
 )
 def test_the_content_decides(tmp_path, name, kind):
@@ -99,10 +102,7 @@ def test_a_file_that_is_not_what_its_extension_says_is_refused(tmp_path, name, k
     ("kind", "found"),
     [
         ("zip", "a ZIP archive"),
-        ("xz", "xz-compressed"),
-        ("bzip2", "bzip2-compressed"),
         ("zstd", "Zstandard-compressed"),
-        ("feather", "Feather"),
         ("utf16", "UTF-16"),
         ("markup", "error page of a failed download"),
         ("binary", "binary data of an unknown kind"),
@@ -114,7 +114,9 @@ def test_a_kind_that_is_not_read_is_named(tmp_path, kind, found):
     path = write(tmp_path / "x.unknown", kind)
     with pytest.raises(FileFormatError, match=re.escape(found)) as caught:
         detect_format(path)
-    assert f"{path}: expected h5ad, CSV or TSV (also .gz), Parquet" in str(caught.value)
+    assert f"{path}: expected h5ad, zarr, CSV or TSV (also .gz, .xz, .bz2), Parquet, Feather" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.h5ad", "x.parquet", "x"])
@@ -140,7 +142,7 @@ def test_a_missing_file_is_missed_with_its_neighbour(tmp_path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    """Readers of folders come later."""
+    """Those of counting programs are looked into before; see pipelines."""
     with pytest.raises(FileFormatError, match=re.escape(f"{tmp_path}: this is a folder; give one file")):
         detect_format(tmp_path)
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from pydgd.data.orientation import genes_in_rows, rows_look_like_genes
+from pydgd.data.orientation import anndata_is_turned, genes_in_rows
 from pydgd.errors import ConfigError
 
 SYMBOLS = ["TP53", "MYC", "EGFR"]
@@ -77,9 +77,36 @@ def test_an_unknown_orientation_is_refused():
         genes_in_rows(SYMBOLS, PLAIN, orient="rows")
 
 
-def test_only_clear_gene_names_turn_an_anndata():
+@pytest.mark.parametrize(
+    ("obs_names", "var_names", "turned"),
+    [(SYMBOLS, PLAIN, True), (PLAIN, SYMBOLS, False), (SYMBOLS, SYMBOLS, False), (PLAIN, PLAIN, False)],
+)
+def test_only_clear_gene_names_turn_an_anndata(obs_names, var_names, turned):
     """Both sides genes, or none: the file's own order stands."""
-    assert rows_look_like_genes(SYMBOLS, PLAIN)
-    assert not rows_look_like_genes(PLAIN, SYMBOLS)
-    assert not rows_look_like_genes(SYMBOLS, SYMBOLS)
-    assert not rows_look_like_genes(PLAIN, PLAIN)
+    assert anndata_is_turned(obs_names, var_names, orient="auto")[0] == turned
+    assert anndata_is_turned(obs_names, var_names, orient="genes")[0]
+
+
+def test_the_genes_of_a_model_decide_first():
+    """Names that say nothing, or look like samples, are genes if the model knows them, version or not."""
+    model = frozenset({"S1", "S2", "S3"})
+    assert genes_in_rows(["S1", "S2", "S3"], ["TP53", "MYC", "EGFR"], genes=model) == (
+        True,
+        "3 of the row names are genes of the model",
+    )
+    assert not genes_in_rows(PLAIN, [name.split(".")[0] for name in ENSEMBL], genes=frozenset(ENSEMBL))[0]
+    assert anndata_is_turned(["S1", "S2"], PLAIN, orient="auto", genes=model)[0]
+    assert genes_in_rows(SYMBOLS, PLAIN, genes=frozenset({"none of them"}))[0]
+
+
+@pytest.mark.parametrize("find", [genes_in_rows, anndata_is_turned])
+def test_a_wrong_orientation_is_not_believed(find):
+    """A model's genes or Ensembl ids leave no doubt; symbols do: cell lines look like them."""
+    with pytest.raises(
+        ConfigError, match=r"orient is 'samples', but the row names look like human Ensembl .*--orient genes"
+    ):
+        find(ENSEMBL, PLAIN, orient="samples")
+    with pytest.raises(ConfigError, match=r"orient is 'genes', but 3 of the column names .*--orient samples"):
+        find(SYMBOLS, PLAIN, orient="genes", genes=frozenset(PLAIN))
+    assert find(PLAIN, SYMBOLS, orient="genes")[0]
+    assert find(ENSEMBL, ENSEMBL, orient="genes")[0]

@@ -4,6 +4,7 @@
 import gzip
 import logging
 import re
+import warnings
 
 import anndata
 import h5py
@@ -14,10 +15,11 @@ import pytest
 from anndata import AnnData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
+from pyarrow import feather, parquet
 from scipy import sparse
 
-from pydgd.data.readers import read_counts
+from pydgd.data.growing import write_parts
+from pydgd.data.readers import open_counts, read_counts
 from pydgd.errors import ConfigError, CountsError, FileFormatError, NamesError
 
 SAMPLES = ["S1", "S2", "S3"]
@@ -33,6 +35,8 @@ def write(path, table, **options):
     """Write a DataFrame in the format of the file's name."""
     if path.suffix == ".parquet":
         table.to_parquet(path)
+    elif path.suffix == ".feather":
+        feather.write_feather(table.rename_axis("sample").reset_index(), path)
     elif path.suffix == ".h5ad":
         AnnData(table.to_numpy(), obs=table.iloc[:, :0], var=table.iloc[:0].T).write_h5ad(path)
     else:
@@ -56,7 +60,18 @@ def message_of(error, path, **options):
     return str(caught.value)
 
 
-NAMES = ["x.csv", "x.tsv", "x.csv.gz", "x.tsv.gz", "x.txt", "x.parquet", "x.h5ad", "no_suffix"]
+NAMES = [
+    "x.csv",
+    "x.tsv",
+    "x.csv.gz",
+    "x.tsv.xz",
+    "x.csv.bz2",
+    "x.txt",
+    "x.parquet",
+    "x.feather",
+    "x.h5ad",
+    "no_suffix",
+]
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.float64, np.int32, np.float32])
@@ -176,10 +191,100 @@ def test_columns_of_text_are_labels(tmp_path, name):
     }
 
 
-def test_a_numeric_label_is_a_gene(tmp_path):
-    """As documented: it cannot be told from one, so `age` must be dropped before."""
-    adata = read_counts(write(tmp_path / "x.csv", frame().assign(age=[30, 40, 50])))
-    assert adata.var_names.tolist() == [*GENES, "age"]
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.feather"])
+def test_usual_numeric_labels_are_labels(tmp_path, name, caplog):
+    """Age is no gene; it is said. A gene of the model may be called anything."""
+    path = write(tmp_path / name, frame().assign(age=[30, 40, 50], RIN=[7.5, 8.1, 6.0]))
+    adata = read_counts(path)
+    check(adata)
+    assert adata.obs.to_dict("list") == {"age": [30, 40, 50], "RIN": [7.5, 8.1, 6.0]}
+    assert "describe samples, not genes, put in obs: age, RIN" in caplog.text
+    path = write(tmp_path / name, frame().assign(age=[30, 40, 50]))
+    assert read_counts(path, genes=["age", "MYC"]).var_names.tolist() == [*GENES, "age"]
+
+
+def test_a_stranger_among_ensembl_ids_is_named(tmp_path, caplog):
+    """It may be a label of ours or a transgene: it is kept and said; spike-ins are known."""
+    names = [*(f"ENSG{i:011d}" for i in range(20)), "ERCC-00002", "HP_score"]
+    table = pd.DataFrame(np.ones((3, 22), dtype=int), index=SAMPLES, columns=names)
+    assert read_counts(write(tmp_path / "x.csv", table)).n_vars == 22
+    assert "1 columns hold numbers but bear no Ensembl id as the others do (first: HP_score)" in caplog.text
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_reads_that_were_not_counted_are_no_genes(tmp_path, turned):
+    """Rows of htseq-count and STAR often stay in tables that people make of their files."""
+    table = frame().assign(__no_feature=[5, 6, 7], N_unmapped=[1, 2, 3])
+    check(read_counts(write(tmp_path / "x.csv", table.T if turned else table)))
+
+
+def test_a_wrong_orientation_is_not_believed(tmp_path):
+    """Of tables and AnnData; `genes` of a model decide where names do not."""
+    table = frame().set_axis([f"ENSG{i:011d}" for i in range(4)], axis=1)
+    for name in ("x.csv", "x.h5ad"):
+        message = message_of(ConfigError, write(tmp_path / name, table), orient="genes")
+        assert "orient is 'genes', but the column names look like human Ensembl ids" in message
+        assert "--orient samples" in message
+    plain = frame().set_axis(["a", "b", "c"], axis=0).set_axis(list("wxyz"), axis=1)
+    adata = read_counts(write(tmp_path / "x.csv", plain.T), genes=["w", "x", "q"])
+    assert adata.obs_names.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.h5ad"])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_repeated_genes_are_summed_if_asked(tmp_path, name, container, caplog):
+    """Refused by default; the first one's labels stay, and sparse stays sparse, also on disk."""
+    table = pd.DataFrame(COUNTS, index=SAMPLES, columns=["TP53", "MYC", "TP53", "KRAS"])
+    path = tmp_path / name
+    if name == "x.h5ad":
+        var = pd.DataFrame({"id": list("abcd")}, index=pd.Index(["TP53", "MYC", "other", "KRAS"]))
+        AnnData(container(COUNTS), obs=table.iloc[:, :0], var=var).write_h5ad(path)
+        with h5py.File(path, "a") as file:
+            file["var"]["_index"][2] = "TP53"
+    elif name == "x.parquet":
+        columns = [pa.array(SAMPLES), *map(pa.array, COUNTS.T)]
+        parquet.write_table(pa.Table.from_arrays(columns, names=["sample", *table.columns]), path)
+    else:
+        write(path, table)
+    assert "repeated gene names: 1 (first: 'TP53')" in message_of(NamesError, path)
+    adata = read_counts(path, duplicate_genes="sum")
+    summed = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
+    assert summed.tolist() == [[15, 0, 100_000], [1, 2, 5], [8, 7, 9]]
+    assert adata.var_names.tolist() == ["TP53", "MYC", "KRAS"]
+    assert "1 genes stand there more than once (first: TP53); their reads are summed" in caplog.text
+    if name == "x.h5ad":
+        assert adata.var.id.tolist() == ["a", "b", "d"]
+        assert sparse.issparse(adata.X) == (container is sparse.csr_matrix)
+        with open_counts(path, duplicate_genes="sum") as counts:
+            block = counts.read(1, 2).X
+            assert np.asarray(block.toarray() if sparse.issparse(block) else block).tolist() == [[1, 2, 5]]
+    with pytest.raises(ConfigError, match="give one of refuse, sum"):
+        read_counts(path, duplicate_genes="mean")
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_zarr_is_read_as_h5ad_is(tmp_path, container):
+    """Also row by row; a store that is none is named."""
+    pytest.importorskip("zarr")
+    path = tmp_path / "x.zarr"
+    given = AnnData(
+        container(COUNTS),
+        obs=pd.DataFrame({"tissue": ["a", "b", "a"]}, index=SAMPLES),
+        var=pd.DataFrame(index=GENES),
+        layers={"twice": 2 * COUNTS},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given.write_zarr(path)
+    adata = read_counts(path)
+    check(adata)
+    assert sparse.issparse(adata.X) == sparse.issparse(given.X)
+    assert adata.obs.tissue.tolist() == ["a", "b", "a"]
+    check(read_counts(path, layer="twice"), 2 * COUNTS)
+    with open_counts(path) as counts:
+        chosen = counts.where("tissue=a")
+        block = chosen.read(1, 2).X
+        assert np.asarray(block.toarray() if sparse.issparse(block) else block).tolist() == [[0, 7, 8, 9]]
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
@@ -189,6 +294,27 @@ def test_the_names_may_stand_in_a_column_of_text(tmp_path, name):
     table = frame().rename_axis("sample_id").reset_index()
     table.to_csv(path, index=False) if name == "x.csv" else table.to_parquet(path, index=False)
     check(read_counts(path))
+
+
+def test_row_numbers_are_no_genes(tmp_path):
+    """As pandas and R write them unless told otherwise."""
+    path = tmp_path / "x.csv"
+    frame().T.rename_axis("gene").reset_index().to_csv(path)
+    assert "the first column only numbers the rows" in message_of(NamesError, path)
+
+
+def test_numbers_of_genes_are_no_samples(tmp_path):
+    """Entrez ids as in tables of TCGA, chromosomes as Ensembl calls them; not every gene has an id."""
+    table = frame().T
+    table.insert(0, "Entrez_Gene_Id", ["7105", "NA", "8813", "57147"])
+    table.insert(1, "chr", [1, 2, "X", 4])
+    adata = read_counts(write(tmp_path / "x.csv", table))
+    check(adata)
+    assert adata.var["Entrez_Gene_Id"].tolist() == ["7105", "NA", "8813", "57147"]
+    table["Entrez_Gene_Id"] = [7105, 64102, 8813, 57147]
+    adata = read_counts(write(tmp_path / "x.parquet", table.astype({"chr": str})))
+    check(adata)
+    assert adata.var.columns.tolist() == ["Entrez_Gene_Id", "chr"]
 
 
 def test_numeric_row_names_are_names(tmp_path):
@@ -235,7 +361,7 @@ def test_the_counts_layer_of_an_h5ad_comes_before_x(tmp_path):
 
 def test_a_layer_of_a_table_is_refused(tmp_path):
     """Only h5ad has layers."""
-    assert "only h5ad files have layers" in message_of(
+    assert "only h5ad and zarr have layers" in message_of(
         ConfigError, write(tmp_path / "x.csv", frame()), layer="counts"
     )
 
@@ -340,7 +466,7 @@ def test_parquet_without_names_is_refused(tmp_path):
     assert "no column names the rows" in message_of(NamesError, path)
 
 
-@pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.csv.gz"])
+@pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.feather", "x.csv.gz", "x.csv.xz", "x.csv.bz2"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
 def test_a_truncated_file_is_called_so(tmp_path, name, share):
     """Wherever it breaks off; the repair is to get it again."""
@@ -399,10 +525,14 @@ def test_a_damaged_gzip_is_found(tmp_path):
         ("just words\nand more\n", "no separator (comma, tab, semicolon, bar)"),
         ("a,b\nS1,1,2,3,4\n", "no separator"),
         ("sample,tissue\nS1,liver\n", "no column of numbers"),
+        ("ENSG00000000003,708,467\nENSG00000000005,0,1\n", "no line names the columns: the first holds"),
+        ("ENSG00000000003,TSPAN6,708\nENSG00000000005,TNMD,1\n", "no line names the columns"),
+        ("A1BG,708,467\nTP53,0,1\nMYC,2,1\nGAPDH,5,9\n", "no line names the columns"),
+        ("S1,708,467\nS2,0,1\n", "no line names the columns"),
     ],
 )
 def test_a_text_that_is_no_table_of_counts_is_refused(tmp_path, text, problem):
-    """Header only, prose, uneven lines, labels only."""
+    """Header only, prose, uneven lines, labels only, no header: its counts would be lost as names."""
     path = tmp_path / "x.csv"
     path.write_text(text)
     assert problem in message_of(FileFormatError, path)
@@ -491,14 +621,40 @@ def test_real_files_are_read_as_anndata_reads_them(shared, file):
     assert ours.var.equals(theirs.var)
 
 
-def test_the_peers_csv_is_read(shared):
-    """5 samples x 16,883 genes with a trailing column of text."""
+def test_missing_parts_of_zarr_are_said(tmp_path, caplog):
+    """zarr takes them for zeros."""
+    pytest.importorskip("zarr")
+    path = tmp_path / "x.zarr"
+    counts = np.ones((4, 3), dtype=np.int32)
+    parts = (AnnData(counts[:2], pd.DataFrame(index=[f"S{i}", f"S{i + 1}"])) for i in (1, 3))
+    write_parts(parts, path)
+    read_counts(path)
+    assert not caplog.text
+    (path / "X" / "1.0").unlink()
+    with pytest.raises(CountsError, match="2 of 4 samples have no reads"):
+        read_counts(path)
+    assert "1 of the 2 files of /X are missing and count as zeros" in caplog.text
+
+
+def test_the_peers_csv_is_coverage(shared, tmp_path):
+    """5 samples x 16,883 genes with a trailing column of text: refused, or turned into reads."""
     path = shared / "data" / "gtex_recount3_coverage.csv"
-    adata = read_counts(path)
+    message = message_of(CountsError, path)
+    assert "sums of base coverage" in message
+    assert "--coverage-to-reads LENGTH" in message
     expected = pd.read_csv(path, index_col=0)
-    assert np.array_equal(adata.X, expected.drop(columns="tissue"))
+    adata = read_counts(path, coverage_to_reads=150)
+    assert np.array_equal(adata.X, np.rint(expected.drop(columns="tissue") / 150))
     assert adata.obs.tissue.tolist() == expected.tissue.tolist()
     assert adata.obs_names.tolist() == [str(name) for name in expected.index]
+    metadata = tmp_path / "metadata.tsv"
+    lengths = pd.DataFrame(
+        {"external_id": expected.index[::-1], "star.average_mapped_length": [100.5, 150, 75, 98, 3]}
+    )
+    lengths.to_csv(metadata, sep="\t", index=False)
+    adata = read_counts(path, coverage_to_reads=metadata)
+    lengths = lengths.set_index("external_id")["star.average_mapped_length"][expected.index].to_numpy()
+    assert np.array_equal(adata.X, np.rint(expected.drop(columns="tissue").to_numpy() / lengths[:, None]))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -129,3 +129,10 @@ def test_component_without_training_samples_says_so() -> None:
         "liver 1.00",
         "no training sample 1.00",
     ]
+
+
+def test_without_training_samples_there_is_no_distance() -> None:
+    """As in a model that was imported without them."""
+    z = clusters()
+    training = TrainingSamples(mixture(z), z[:0])
+    assert np.isnan(training.distances(z[:2].double())).all()

@@ -77,13 +77,13 @@ def test_newton_decrement_belongs_to_the_position(problem, max_iter: int) -> Non
 
 @both
 def test_never_worse_than_the_start(problem, minimise) -> None:
-    """From far away, with any budget, the objective falls."""
+    """From far away, with any budget, the objective falls, to the rounding of its float32 terms."""
     made = problem("poisson", reads=2e7)
     far = made.z + 8.0
     value = made.objective().value(far)
     for max_iter in (2, 10, 60):
         end = minimise(made.objective(), far, max_iter=max_iter)
-        assert (end.value <= value).all()
+        assert (end.value <= value * (1 + 1e-7)).all()
         assert end.z.isfinite().all()
         value = end.value
 

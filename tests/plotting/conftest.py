@@ -40,5 +40,7 @@ def table_of(n_genes: int, *, sample: str = "T1", seed: int = 0) -> pd.DataFrame
             "pvalue": np.exp(log_p),
             "padj": false_discovery_control(np.exp(log_p)),
             "log_pvalue": log_p,
+            "r": 5.0,
+            "stat": np.sign(change) * np.abs(change) / 0.3,
         }
     )

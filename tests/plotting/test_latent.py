@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The map of the latent space by its artists, and its axes against scikit-learn."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 from sklearn.decomposition import PCA
 
 from pydgd.plotting import latent_map
-from pydgd.plotting.palette import COLOURS, label_styles
+from pydgd.plotting.palette import COLOURS, NEITHER, label_styles
 from pydgd.plotting.projection import Plane
 
 
@@ -117,3 +119,41 @@ def test_the_legend_stands_beside_the_map(ax) -> None:
     ax.figure.draw_without_rendering()
     assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
     assert ax.get_legend()._ncols == 3
+
+
+def test_numbers_colour_samples_by_a_bar(ax) -> None:
+    """From the smallest to the largest of both; a sample without a number is grey."""
+    z, queries = samples(40), samples(2, seed=1, prefix="Q")
+    values = pd.Series(np.linspace(0.0, 3.0, 40), z.index, name="age")
+    values.iloc[5] = np.nan
+    latent_map(z, labels=values, queries=queries, query_labels=[0.0, 6.0], ax=ax)
+    colours = ax.collections[0].get_facecolor()
+    cividis = mpl.colormaps["cividis"]
+    np.testing.assert_allclose(colours[0, :3], cividis(0.0)[:3])
+    np.testing.assert_allclose(colours[39, :3], cividis(0.5)[:3], atol=0.02)
+    np.testing.assert_allclose(colours[5, :3], to_rgba(NEITHER)[:3])
+    bar = ax.figure.axes[-1]
+    assert bar.get_ylabel() == "age"
+    assert bar.get_ylim() == (0.0, 6.0)
+
+
+def test_places_can_be_taken_as_they_are(ax) -> None:
+    """The first two columns of an embedding, by their names."""
+    z = samples(30).set_axis([f"UMAP {i}" for i in range(1, 9)], axis=1)
+    latent_map(z, method="columns", ax=ax)
+    np.testing.assert_array_equal(drawn(ax, "training samples"), z.iloc[:, :2])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("UMAP 1", "UMAP 2")
+
+
+def test_the_legend_shows_a_star_of_no_colour(ax) -> None:
+    """Queries have colours of their own, so that none of them stands for all."""
+    latent_map(samples(9), labels=["liver"] * 9, queries=samples(1, seed=1), query_labels=["liver"], ax=ax)
+    handles = dict(
+        zip(
+            [text.get_text() for text in ax.get_legend().get_texts()],
+            ax.get_legend().legend_handles,
+            strict=True,
+        )
+    )
+    assert handles["queries"].get_marker() == "*"
+    assert handles["queries"].get_color() == "white"

@@ -139,6 +139,15 @@ def test_several_samples_need_a_choice(ax) -> None:
 
 
 @pytest.mark.parametrize(
+    "thresholds", [{"padj": 0.0}, {"padj": 2.0}, {"padj": np.nan}, {"log2fc": -1.0}, {"log2fc": np.inf}]
+)
+def test_thresholds_that_no_call_could_mean_are_refused(ax, thresholds) -> None:
+    """Rather than a picture without calls, or of nothing but calls."""
+    with pytest.raises(ValueError, match=next(iter(thresholds))):
+        volcano(table_of(20), **thresholds, ax=ax)
+
+
+@pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda table: table.iloc[:0], "the table is empty"),

@@ -4,12 +4,13 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import TABLES, Announcement, check_output
+from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 
 _PICTURES = (".png", ".pdf", ".svg")
@@ -49,10 +50,7 @@ def calibrate(
     ] = None,
     seed: shared.Seed = 0,
     min_shared: shared.MinShared = 0.5,
-    where: shared.Where = None,
-    orient: shared.Orient = "auto",
-    layer: shared.Layer = None,
-    round_counts: shared.Round = False,
+    **reading: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Report what the p-values are like on healthy samples, where every call is false.
 
@@ -71,9 +69,7 @@ def calibrate(
 
     trained = DGD.load(model)
     with (
-        open_rows(
-            terminal, healthy, where=where, orient=orient, layer=layer, round_counts=round_counts
-        ) as query,
+        open_rows(terminal, healthy, Reading.take(reading), genes=trained.genes) as query,
         terminal.progress("calibration", "samples") as progress,
     ):
         report = calibration_report(trained, query, seed=seed, min_shared=min_shared, progress=progress)

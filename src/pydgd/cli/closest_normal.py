@@ -3,12 +3,13 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import Announcement, check_output
+from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 
 
@@ -36,10 +37,8 @@ def closest_normal(
     ] = True,
     point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
-    where: shared.Where = None,
-    orient: shared.Orient = "auto",
-    layer: shared.Layer = None,
-    round_counts: shared.Round = False,
+    gene_table: shared.GeneTableFile = None,
+    **options: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Find each sample's closest normal: its place in latent space and the reads expected there.
 
@@ -49,21 +48,19 @@ def closest_normal(
     is an h5ad.
     """
     start = time.monotonic()
+    reading = Reading.take(options)
     check_output(output, [".h5ad", ".zarr"], inputs=[model, counts])
     from pydgd import DGD
-    from pydgd.cli.counts import open_rows
-    from pydgd.cli.search import search
+    from pydgd.cli.search import search_file
     from pydgd.data.growing import write_parts
     from pydgd.dgd import check_point
+    from pydgd.inference import SearchOptions
 
     check_point(point)
+    SearchOptions(**options)
     trained = DGD.load(model)
     news = Announcement(output)
-    with (
-        open_rows(
-            terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts
-        ) as query,
-        search(terminal, trained, query, point=point, min_shared=min_shared) as pairs,
-    ):
+    asked = dict(point=point, min_shared=min_shared, gene_table=gene_table, **options)
+    with search_file(terminal, trained, counts, reading, **asked) as pairs:
         write_parts((normal.to_anndata(part, means=means) for part, normal in pairs), output)
     news.say(terminal, since=start)

@@ -9,6 +9,8 @@ import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import TABLES, Announcement, check_output
+from pydgd.cli.reading import Reading
+from pydgd.cli.search_options import SEARCH_OPTIONS
 from pydgd.cli.terminal import Terminal
 
 
@@ -22,45 +24,52 @@ def de(
             "--output",
             "-o",
             metavar="TABLE",
-            help=f"Table to write: *{', *'.join(TABLES)}.",
+            help=f"Table to write: *{', *'.join(TABLES)}; or *.h5ad, *.zarr with its columns as layers.",
             show_default=False,
         ),
     ],
     *,
     point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
-    where: shared.Where = None,
-    orient: shared.Orient = "auto",
-    layer: shared.Layer = None,
-    round_counts: shared.Round = False,
+    gene_table: shared.GeneTableFile = None,
     **testing: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Test every gene of every sample against the sample's closest normal.
 
     The table has one row per sample and gene: sample, gene, observed, baseMean (expected reads),
-    log2FoldChange (above 0: up in the sample), lfcSE, stat, pvalue, padj and more. A file that is there
-    already is replaced. However many the samples, memory holds at most 64 of them at a time.
+    log2FoldChange (above 0: up in the sample), lfcSE, stat, pvalue, padj and more. An h5ad has the counts,
+    layers dgd_mean, dgd_log2fc and dgd_padj and all that closest-normal writes. A file that is there already
+    is replaced. However many the samples, memory holds at most 64 of them at a time.
     """
     start = time.monotonic()
+    reading = Reading.take(testing)
     normal = testing.pop("normal")
-    check_output(output, TABLES, inputs=[path for path in (model, counts, normal) if path is not None])
+    searching = {name: testing.pop(name) for name in SEARCH_OPTIONS}
+    check_output(
+        output,
+        (*TABLES, ".h5ad", ".zarr"),
+        inputs=[path for path in (model, counts, normal) if path is not None],
+    )
     from pydgd import DGD
     from pydgd.cli.counts import open_rows
+    from pydgd.cli.gene_names import named_as
     from pydgd.cli.search import recall, search
     from pydgd.cli.testing import TableOptions, write_tests
     from pydgd.dgd import check_point
-    from pydgd.inference import SavedNormal
+    from pydgd.inference import SavedNormal, SearchOptions
 
     check_point(point)
+    SearchOptions(**searching)
     options = TableOptions.parse(testing)
     trained = DGD.load(model)
     saved = None if normal is None else SavedNormal.read(normal)
     news = Announcement(output)
-    with open_rows(
-        terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts
-    ) as query:
+    with (
+        open_rows(terminal, counts, reading, genes=trained.genes) as given,
+        named_as(terminal, given, trained.genes, gene_table) as query,
+    ):
         found = (
-            search(terminal, trained, query, point=point, min_shared=min_shared)
+            search(terminal, trained, query, point=point, min_shared=min_shared, **searching)
             if saved is None
             else recall(terminal, trained, query, saved=saved, min_shared=min_shared)
         )

@@ -74,6 +74,20 @@ DE_OPTIONS = {
         ],
         None,
     ),
+    "wide": Choice(
+        Annotated[
+            str | None,
+            typer.Option(
+                "--wide",
+                metavar="COLUMN",
+                help="Write this column as a matrix instead, samples in rows and genes in columns, e.g. "
+                "log2FoldChange.",
+                show_default=False,
+                rich_help_panel=_TABLE,
+            ),
+        ],
+        None,
+    ),
     "float32": Choice(
         Annotated[
             bool,

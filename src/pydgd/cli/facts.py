@@ -29,10 +29,21 @@ def model_facts(model: DGD) -> dict[str, str]:
         "scaling": options["scaling"],
         "fit": fit_in_words(model),
         "no close normal": limits_in_words(model),
-        "training": f"{len(model.history)} epochs, seed {options['seed']}",
+        "training": training_in_words(model),
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "sha256": facts["sha256"],
     }
+
+
+def training_in_words(model: DGD) -> str:
+    """How it was trained, and by what if not by PyDGD.
+
+    Args:
+        model: A trained model.
+    """
+    if "imported_from" in model.provenance:
+        return f"by {model.provenance['imported_from']}, imported"
+    return f"{len(model.history)} epochs, seed {model.provenance['options']['seed']}"
 
 
 def fit_in_words(model: DGD) -> str:
@@ -41,6 +52,8 @@ def fit_in_words(model: DGD) -> str:
     Args:
         model: A trained model.
     """
+    if "imported_from" in model.provenance:
+        return "not told by the files that were imported"
     best = model.provenance["best_epoch"]
     if best == 0:
         return "the start was kept: no epoch was better on the held-out samples"

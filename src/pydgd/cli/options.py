@@ -11,7 +11,10 @@ _READING = "How counts are read"
 CountsFile = Annotated[
     Path,
     typer.Argument(
-        metavar="COUNTS", help="Raw counts: h5ad, CSV or TSV (also .gz), or Parquet.", show_default=False
+        metavar="COUNTS",
+        help="Raw counts: h5ad, zarr, CSV, TSV, Parquet, Feather, or what a counting program wrote: a file, "
+        "a folder, or a pattern in quotes.",
+        show_default=False,
     ),
 ]
 ModelFile = Annotated[
@@ -52,6 +55,17 @@ Round = Annotated[
     typer.Option(
         "--round",
         help="Round fractional counts (RSEM, salmon) instead of refusing them.",
+        rich_help_panel=_READING,
+    ),
+]
+GeneTableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--gene-table",
+        metavar="FILE",
+        help="Table of gene names (HGNC, BioMart, `pydgd genes`, or an h5ad whose var has them): brings the "
+        "genes of COUNTS to the model's names.",
+        show_default=False,
         rich_help_panel=_READING,
     ),
 ]

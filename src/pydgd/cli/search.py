@@ -5,12 +5,17 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
 
+from pydgd.cli.counts import open_rows
 from pydgd.cli.fit_flags import close_normal_news
+from pydgd.cli.gene_names import named_as
 from pydgd.cli.progress import Progress, duration
+from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 from pydgd.data import CountRows, GeneMatch, match_genes
 from pydgd.dgd import DGD
@@ -22,17 +27,14 @@ Pairs = Iterator[tuple[AnnData, ClosestNormal]]
 
 
 @contextmanager
-def search(
-    terminal: Terminal, model: DGD, counts: CountRows, *, point: str, min_shared: float
-) -> Iterator[Pairs]:
+def search(terminal: Terminal, model: DGD, counts: CountRows, **how: Any) -> Iterator[Pairs]:  # noqa: ANN401
     """Search with progress, and say at the end how well it went.
 
     Args:
         terminal: Where to say it.
         model: The trained model.
         counts: Of the query.
-        point: What stands for the closest normal.
-        min_shared: Share of the model's genes that the query must have.
+        **how: Other arguments of `DGD.closest_normal_chunks`.
 
     Yields:
         Consecutive samples and their closest normals.
@@ -45,13 +47,41 @@ def search(
     with terminal.progress("closest normal", "samples") as report:
         yield _with_counts(
             counts,
-            model.closest_normal_chunks(counts, point=point, min_shared=min_shared, progress=report),
+            model.closest_normal_chunks(counts, progress=report, **how),
             fits,
         )
     fit = pd.concat(fits)
     terminal.say(_summary(fit, seconds=time.monotonic() - start))
     if news := close_normal_news(fit):
         terminal.say(news)
+
+
+@contextmanager
+def search_file(
+    terminal: Terminal,
+    model: DGD,
+    path: Path,
+    reading: Reading,
+    *,
+    gene_table: Path | None,
+    **how: Any,  # noqa: ANN401
+) -> Iterator[Pairs]:
+    """As `search`, of the counts of a file.
+
+    Args:
+        terminal: Where to say it.
+        model: The trained model.
+        path: Of the counts.
+        reading: How they are read.
+        gene_table: Brings genes to the model's names.
+        **how: Other arguments of `DGD.closest_normal_chunks`.
+    """
+    with (
+        open_rows(terminal, path, reading, genes=model.genes) as given,
+        named_as(terminal, given, model.genes, gene_table) as query,
+        search(terminal, model, query, **how) as pairs,
+    ):
+        yield pairs
 
 
 @contextmanager

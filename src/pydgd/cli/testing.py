@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Samples tested against their closest normals, chunk by chunk, into a table. Heavy: imported late."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from pydgd.cli.filters import Condition, rows_that_meet
+from pydgd.cli.filters import COLUMNS, Condition, rows_that_meet
 from pydgd.cli.tables import CalledGenes, table_writer
+from pydgd.data.growing import write_parts
 from pydgd.differential import differential_expression
 from pydgd.errors import ConfigError
 from pydgd.inference import ClosestNormal
+from pydgd.results import annotate, wide
 from pydgd.stats import Settings
 
 # float32 holds whole numbers only up to 16,777,216, and nothing between 0 and 1e-45.
@@ -30,12 +32,14 @@ class TableOptions:
         adjust: As in `differential_expression`.
         conditions: Rows that meet all of them are written.
         float32: Whether numbers are written with 7 digits.
+        wide: Column that is written as a matrix, samples × genes; None for a row per sample and gene.
     """
 
     rule: str
     adjust: str
     conditions: tuple[Condition, ...]
     float32: bool
+    wide: str | None = None
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> "TableOptions":
@@ -54,7 +58,10 @@ class TableOptions:
         conditions = [Condition.parse(text) for text in options["only"] or []]
         if settings.padj_below is not None:
             conditions.append(Condition("padj", "<", settings.padj_below))
-        return cls(settings.rule, settings.adjust, tuple(conditions), options["float32"])
+        column = options["wide"]
+        if column not in (None, *COLUMNS):
+            raise ConfigError(f"--wide {column}: no such column; there is {', '.join(COLUMNS)}")
+        return cls(settings.rule, settings.adjust, tuple(conditions), options["float32"], column)
 
     def table(self, counts: AnnData, normal: ClosestNormal) -> pd.DataFrame:
         """Test every gene.
@@ -74,9 +81,23 @@ class TableOptions:
         kept = rows_that_meet(table, self.conditions)
         if not self.float32:
             return kept
-        wide = kept.columns[kept.dtypes == np.float64].difference(_FLOAT64)
+        shortened = kept.columns[kept.dtypes == np.float64].difference(_FLOAT64)
         # log_pvalue keeps what pvalue cannot hold; nothing here is beyond 3e38.
-        return kept.astype(dict.fromkeys(wide, np.float32))
+        return kept.astype(dict.fromkeys(shortened, np.float32))
+
+    def matrix(self, table: pd.DataFrame, normal: ClosestNormal) -> pd.DataFrame:
+        """One column of some samples as rows of a matrix, with the names of the samples first.
+
+        Args:
+            table: All rows of these samples.
+            normal: Their closest normals; of these every gene has a column.
+        """
+        name = str(self.wide)
+        values = wide(self.written(table), name).reindex(index=normal.sample_names, columns=normal.genes)
+        if self.float32 and name not in _FLOAT64:
+            values = values.astype(np.float32)
+        values.insert(0, "sample", normal.sample_names, allow_duplicates=True)
+        return values
 
 
 def write_tests(
@@ -86,23 +107,48 @@ def write_tests(
 
     Args:
         found: Counts and closest normals.
-        path: Ends in one of `pydgd.cli.outputs.TABLES`.
+        path: Ends in one of `pydgd.cli.outputs.TABLES`, or in .h5ad or .zarr for an annotated AnnData.
         options: How to test and what to write.
         samples: Names of all samples.
 
     Returns:
-        Number of rows written, and how many genes differ.
+        Number of rows of the table or matrix, and how many genes differ.
 
     Raises:
         OutputError: If the table cannot be written.
     """
+    if path.suffix.lower() in (".h5ad", ".zarr"):
+        return _write_anndata(found, path, options)
     called, n_rows = CalledGenes(), 0
     with table_writer(path) as write:
         for counts, normal in found:
             table = options.table(counts, normal)
             called.add(table)
-            table = options.written(table)
-            # Parquet wants the same type, so the same categories, in every chunk.
-            write(table.assign(sample=table["sample"].cat.set_categories(samples)))
+            if options.wide is None:
+                table = options.written(table)
+                # Parquet wants the same type, so the same categories, in every chunk.
+                table = table.assign(sample=table["sample"].cat.set_categories(samples))
+            else:
+                table = options.matrix(table, normal)
+            write(table)
             n_rows += len(table)
+    return n_rows, called
+
+
+def _write_anndata(
+    found: Iterable[tuple[AnnData, ClosestNormal]], path: Path, options: TableOptions
+) -> tuple[int, CalledGenes]:
+    if options.wide is not None:
+        raise ConfigError(f"--wide is for tables, but {path} is an AnnData, whose layers are such matrices")
+    called, n_rows = CalledGenes(), 0
+
+    def parts() -> Iterator[AnnData]:
+        nonlocal n_rows
+        for counts, normal in found:
+            table = options.table(counts, normal)
+            called.add(table)
+            n_rows += counts.n_obs
+            yield annotate(counts, normal, options.written(table))
+
+    write_parts(parts(), path)
     return n_rows, called

@@ -9,6 +9,7 @@ import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import Announcement, check_output
+from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 from pydgd.cli.training_options import to_config
 
@@ -22,10 +23,6 @@ def train(
     ],
     *,
     seed: shared.Seed = 0,
-    where: shared.Where = None,
-    orient: shared.Orient = "auto",
-    layer: shared.Layer = None,
-    round_counts: shared.Round = False,
     **training: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Train a model on raw counts of healthy samples.
@@ -33,6 +30,7 @@ def train(
     A model that is there already is replaced once the new one is complete.
     """
     start = time.monotonic()
+    reading = Reading.take(training)
     check_output(output, [".dgd"], inputs=[counts])
     from pydgd.config import training_config
 
@@ -41,7 +39,7 @@ def train(
     from pydgd.cli.counts import read
     from pydgd.cli.fitting import EpochNotes, fit_summary
 
-    adata = read(terminal, counts, where=where, orient=orient, layer=layer, round_counts=round_counts)
+    adata = read(terminal, counts, reading)
     with terminal.progress("training", "epochs") as report:
         model = DGD.fit(adata, progress=EpochNotes(report), **options)
     terminal.say(fit_summary(model))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What Python calls an argument, said as the command line calls it."""
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +40,22 @@ def options_of(app: Any, arguments: Sequence[str]) -> dict[str, str]:  # noqa: A
     """
     from typer.main import get_command
 
+    called: Any = None
     commands = getattr(get_command(app), "commands", {})
-    called = next((commands[word] for word in arguments if word in commands), None)
+    for word in arguments:
+        if word in commands:
+            # A group such as `pydgd plot` has commands of its own.
+            called, commands = commands[word], getattr(commands[word], "commands", {})
     named = [] if called is None else called.params
     return {p.name: max(p.opts, key=len) for p in named if p.name and p.opts[0].startswith("-")}
+
+
+def flowing(docstring: str | None) -> str:
+    r"""A docstring as paragraphs of one line each, for the terminal to break where it ends.
+
+    Example:
+        >>> flowing("First.\n\n    A line\n    and its end.\n    ")
+        'First.\n\nA line and its end.'
+    """
+    paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -69,6 +69,24 @@ class LazyRows:
         block = self.fetch(key if self.rows is None else self.rows[key])
         return rounded(block) if self.rounds else block
 
+    def mapped(
+        self, change: Callable[[Any, slice | NDArray[np.intp]], Any], *, n_columns: int, dtype: np.dtype[Any]
+    ) -> "LazyRows":
+        """The same rows, changed as they are read.
+
+        Args:
+            change: Takes rows as an array or in CSR format, and their slice or numbers in the file.
+            n_columns: Columns after it.
+            dtype: Type of the numbers after it.
+        """
+        fetch = self.fetch
+        return replace(
+            self,
+            fetch=lambda rows: change(fetch(rows), rows),
+            shape=(self.shape[0], n_columns),
+            dtype=dtype,
+        )
+
     def take(self, rows: NDArray[np.intp]) -> "LazyRows":
         """Some of the rows.
 

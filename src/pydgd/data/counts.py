@@ -19,6 +19,9 @@ from pydgd.errors import ConfigError, CountsError, NamesError
 
 _log = logging.getLogger(__name__)
 
+ARE_READS = "dgd_are_reads"
+"""Where `uns` says that counts are known to be reads, however much they look like base coverage."""
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -28,11 +31,19 @@ class Parts:
         matrix: Samples × genes, in memory or on disk.
         obs: Sample names (index) and labels.
         var: Gene names (index) and labels.
+        estimated: Whether the numbers are estimates (salmon, RSEM), which are rounded without being asked.
+        coverage: Whether they are sums of base coverage rather than reads.
+        are_reads: Whether they are known to be reads, so that they need not look like such.
+        keep_empty: Whether samples without reads are accepted.
     """
 
     matrix: Matrix
     obs: pd.DataFrame
     var: pd.DataFrame
+    estimated: bool = False
+    coverage: bool = False
+    are_reads: bool = False
+    keep_empty: bool = False
 
     def checked(self, *, round_counts: bool = False) -> AnnData:
         """Validate and wrap; the matrix is copied only if it is rounded or neither dense nor CSR.
@@ -40,7 +51,9 @@ class Parts:
         Args:
             round_counts: As in `as_counts`.
         """
-        return AnnData(self.validated(round_counts=round_counts), obs=self.obs, var=self.var)
+        # What was said once need not be said again when the same data come to a model.
+        uns = {ARE_READS: True} if self.are_reads else {}
+        return AnnData(self.validated(round_counts=round_counts), obs=self.obs, var=self.var, uns=uns)
 
     def validated(self, *, round_counts: bool = False) -> Matrix:
         """The matrix once it and the names were checked.
@@ -48,13 +61,19 @@ class Parts:
         Args:
             round_counts: As in `as_counts`.
         """
-        matrix = by_rows(self.matrix)
-        return validate_counts(matrix, self.obs.index, self.var.index, round_counts=round_counts)
+        return validate_counts(
+            by_rows(self.matrix),
+            self.obs.index,
+            self.var.index,
+            round_counts=round_counts or self.estimated,
+            are_reads=self.are_reads,
+            keep_empty=self.keep_empty,
+        )
 
     def transposed(self) -> "Parts":
         """The same table turned round."""
         matrix: Any = self.in_memory().matrix
-        return Parts(matrix.T, obs=self.var, var=self.obs)
+        return replace(self, matrix=matrix.T, obs=self.var, var=self.obs)
 
     def in_memory(self) -> "Parts":
         """The same with the whole matrix in memory."""
@@ -166,7 +185,10 @@ def _(data: AnnData, options: _Options) -> Parts:
     if matrix is None:
         raise CountsError("the AnnData has no X; put raw counts there or in layers['counts']")
     # A view's obs is a view too, and would warn when another AnnData takes it over.
-    return Parts(matrix, pd.DataFrame(held.obs, copy=True), pd.DataFrame(held.var, copy=True))
+    are_reads = bool(held.uns.get(ARE_READS, False))
+    return Parts(
+        matrix, pd.DataFrame(held.obs, copy=True), pd.DataFrame(held.var, copy=True), are_reads=are_reads
+    )
 
 
 @_parts.register

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""CSV and TSV tables, also gzipped, a block of lines at a time.
+"""CSV and TSV tables, also compressed, a block of lines at a time.
 
 NumPy's `loadtxt` does the work: at 1,000 × 20,000 counts it is faster than pyarrow's reader, which pays
 for every column of every block, and holds one block besides the result.
 """
 
-import gzip
 import re
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pydgd.data.formats import damaged
+from pydgd.data.formats import OPENERS, UNPACK_ERRORS, damaged
 from pydgd.data.layout import Layout, find_layout, is_number, split_fields
 from pydgd.data.tables import Table, compact, unique_labels
 from pydgd.errors import CountsError, FileFormatError
@@ -29,7 +28,7 @@ _QUOTED = re.compile('"[^"]*"')
 _NUMBER_TYPES = (np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64))
 
 
-def read_delimited(path: Path, *, gzipped: bool) -> Table:
+def read_delimited(path: Path, *, kind: str = "text") -> Table:
     """Read a table of text whose first line names the columns and whose first column names the rows.
 
     The separator (comma, tab, semicolon, bar) is found by content; a header that lacks the first column's
@@ -37,7 +36,7 @@ def read_delimited(path: Path, *, gzipped: bool) -> Table:
 
     Args:
         path: The file.
-        gzipped: Whether it is compressed.
+        kind: ``"text"``, or what it is compressed with, as `detect_format` says.
 
     Returns:
         The table; numbers are int32 where they fit.
@@ -46,25 +45,58 @@ def read_delimited(path: Path, *, gzipped: bool) -> Table:
         FileFormatError: If it is truncated, not UTF-8, or no table.
         CountsError: If a value in a column of numbers is none; the message names row and column.
     """
+    with text_stream(path, kind) as stream:
+        return read_stream(stream, path)
+
+
+@contextmanager
+def text_stream(path: Path, kind: str) -> Iterator[TextIOWrapper]:
+    """The text of a file, unpacked; a byte-order mark is skipped and line ends are plain.
+
+    Args:
+        path: The file.
+        kind: As in `read_delimited`.
+
+    Raises:
+        FileFormatError: If what is read is truncated, damaged or not UTF-8.
+    """
     try:
-        with gzip.open(path) if gzipped else path.open("rb") as raw:
-            stream = TextIOWrapper(raw, encoding="utf-8-sig")
-            return _read(stream, path)
+        with OPENERS[kind](path) as raw:
+            yield TextIOWrapper(raw, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: the text is not UTF-8 ({error.reason}); save it as UTF-8") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(path, "gzip", error) from error
+    except UNPACK_ERRORS as error:
+        raise damaged(path, kind, error) from error
 
 
-def _read(stream: TextIOBase, path: Path) -> Table:
-    header = stream.readline()
+def read_stream(
+    stream: TextIOBase,
+    path: Path,
+    find: Callable[[str, list[str], Path], Layout] = find_layout,
+    *,
+    header: str | None = None,
+    n_before: int = 0,
+) -> Table:
+    """Read a table from where a stream stands.
+
+    Args:
+        stream: Its next line is the header, unless that is given.
+        path: The file, for messages.
+        find: Finds the layout from the header, the lines after it, and the path.
+        header: The line that names the columns, if it was read already.
+        n_before: Lines before the header, or between it and the others, for messages.
+
+    Returns:
+        The table; errors are those of `read_delimited`.
+    """
+    header = stream.readline() if header is None else header
     blocks = _line_blocks(stream)
     lines = next(blocks, [])
-    layout = find_layout(header, lines, path)
+    layout = find(header, lines, path)
     names: list[str] = []
     labels: list[NDArray[Any]] = []
     numbers: list[NDArray[Any]] = []
-    n_before, dtype = 1, _NUMBER_TYPES[0]
+    n_before, dtype = n_before + 1, _NUMBER_TYPES[0]
     while lines:
         kept = _whole_lines(lines, layout, n_before, path)
         if kept:

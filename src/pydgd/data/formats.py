@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a file holds, by its first bytes; its name is only a claim."""
 
+import bz2
 import gzip
+import lzma
 import zlib
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import IO, Any
 
 from pydgd.errors import FileFormatError
 
@@ -23,6 +27,7 @@ _MAGIC = (
 )
 _DESCRIPTIONS = {
     "h5ad": "HDF5 (h5ad)",
+    "zarr": "zarr",
     "parquet": "Parquet",
     "gzip": "gzip-compressed data",
     "text": "a text table",
@@ -46,10 +51,35 @@ _PROMISES = {
     ".tsv": "text",
     ".tab": "text",
     ".txt": "text",
+    ".gct": "text",
+    ".sf": "text",
+    ".feather": "feather",
     ".gz": "gzip",
+    ".xz": "xz",
+    ".bz2": "bzip2",
 }
-_USUAL_SUFFIX = {"h5ad": ".h5ad", "parquet": ".parquet", "text": ".csv", "gzip": ".csv.gz"}
-_READABLE = "h5ad, CSV or TSV (also .gz), Parquet"
+_USUAL_SUFFIX = {
+    "h5ad": ".h5ad",
+    "parquet": ".parquet",
+    "feather": ".feather",
+    "text": ".csv",
+    "gzip": ".csv.gz",
+    "xz": ".csv.xz",
+    "bzip2": ".csv.bz2",
+}
+OPENERS: dict[str, Callable[[Path], IO[Any] | gzip.GzipFile]] = {
+    "text": lambda path: path.open("rb"),
+    "gzip": gzip.open,
+    "xz": lzma.open,
+    "bzip2": bz2.open,
+}
+"""How the bytes of text are read, by kind of file."""
+
+READABLE = "h5ad, zarr, CSV or TSV (also .gz, .xz, .bz2), Parquet, Feather"
+"""What one file may be, for messages; of pipelines' files, which are text, see docs/formats.md."""
+
+UNPACK_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
+"""What reading a damaged file raises; OSError is what gzip and bzip2 say."""
 
 
 def detect_format(path: Path) -> str:
@@ -59,7 +89,8 @@ def detect_format(path: Path) -> str:
         path: An existing, readable file.
 
     Returns:
-        ``"h5ad"``, ``"parquet"``, ``"text"`` or ``"gzip"`` (compressed text).
+        ``"h5ad"``, ``"parquet"``, ``"feather"``, ``"text"``, or what text is compressed with: ``"gzip"``,
+        ``"xz"`` or ``"bzip2"``.
 
     Raises:
         FileFormatError: If the file cannot be read, is empty, is of a kind that is not read here, or is
@@ -69,16 +100,17 @@ def detect_format(path: Path) -> str:
     promised = _PROMISES.get(path.suffix.lower(), found)
     if promised != found:
         usual = _USUAL_SUFFIX.get(found)
-        repair = f"rename it to *{usual}, or" if usual else f"convert it to {_READABLE}, or"
+        repair = f"rename it to *{usual}, or" if usual else f"convert it to {READABLE}, or"
         raise FileFormatError(
             f"{path}: by its extension {path.suffix!r} this should be {_DESCRIPTIONS[promised]}, but it "
             f"holds {_DESCRIPTIONS[found]}; {repair} give the right file"
         )
-    inside = _kind(_inside_gzip(path), path) if found == "gzip" else found
-    if inside not in _USUAL_SUFFIX or (found == "gzip" and inside != "text"):
-        where = "inside the gzip there is" if found == "gzip" else "the file holds"
+    packed = found in OPENERS and found != "text"
+    inside = _kind(_inside(path, found), path) if packed else found
+    if inside not in _USUAL_SUFFIX or (packed and inside != "text"):
+        where = f"inside the {found} there is" if packed else "the file holds"
         raise FileFormatError(
-            f"{path}: expected {_READABLE}, but {where} {_DESCRIPTIONS[inside]}; unpack or convert it first"
+            f"{path}: expected {READABLE}, but {where} {_DESCRIPTIONS[inside]}; unpack or convert it first"
         )
     return found
 
@@ -100,7 +132,7 @@ def _head(path: Path, n_bytes: int = 65536) -> bytes:
     except FileNotFoundError as error:
         raise FileFormatError(f"{path}: there is no such file; {_neighbour(path)}") from error
     except IsADirectoryError as error:
-        raise FileFormatError(f"{path}: this is a folder; give one file ({_READABLE})") from error
+        raise FileFormatError(f"{path}: this is a folder; give one file") from error
     except PermissionError as error:
         raise FileFormatError(f"{path}: no permission to read it; chmod +r it or copy it") from error
     except OSError as error:
@@ -115,12 +147,12 @@ def _neighbour(path: Path) -> str:
     return f"did you mean {path.parent / close[0]}?" if close else "check the path"
 
 
-def _inside_gzip(path: Path, n_bytes: int = 65536) -> bytes:
+def _inside(path: Path, kind: str, n_bytes: int = 65536) -> bytes:
     try:
-        with gzip.open(path) as stream:
-            return stream.read(n_bytes)
-    except (EOFError, OSError, zlib.error) as error:
-        raise damaged(path, "gzip", error) from error
+        with OPENERS[kind](path) as stream:
+            return bytes(stream.read(n_bytes))
+    except UNPACK_ERRORS as error:
+        raise damaged(path, kind, error) from error
 
 
 def damaged(path: Path, kind: str, error: Exception) -> FileFormatError:
@@ -133,6 +165,6 @@ def damaged(path: Path, kind: str, error: Exception) -> FileFormatError:
     """
     reason = " ".join(str(error).split())[:200]
     return FileFormatError(
-        f"{path}: this {_DESCRIPTIONS[kind]} file is truncated or damaged ({reason}); copy, download or "
-        "write it again"
+        f"{path}: this {_DESCRIPTIONS[kind].removeprefix('a ')} file is truncated or damaged ({reason}); "
+        "copy, download or write it again"
     )

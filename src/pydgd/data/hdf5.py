@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts of an h5ad file: the matrix and the labels, and nothing else of what it holds."""
+"""Counts of an h5ad file or a zarr store: the matrix and the labels, and nothing else of what it holds."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pandas as pd
@@ -13,7 +15,7 @@ from anndata.io import read_elem, sparse_dataset
 from pydgd.data.blocks import LazyRows, Matrix
 from pydgd.data.counts import Parts, pick_layer
 from pydgd.data.formats import damaged
-from pydgd.errors import FileFormatError
+from pydgd.errors import ConfigError, FileFormatError
 
 _log = logging.getLogger(__name__)
 
@@ -30,9 +32,9 @@ def damage_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    # anndata passes on what h5py met: OSError for a damaged chunk, KeyError for a missing part.
+    # anndata passes on what h5py and zarr met: OSError for a damaged chunk, KeyError for a missing part.
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
-        raise damaged(path, "h5ad", error) from error
+        raise damaged(path, "zarr" if path.is_dir() else "h5ad", error) from error
 
 
 def open_h5ad(path: Path) -> h5py.File:
@@ -48,11 +50,29 @@ def open_h5ad(path: Path) -> h5py.File:
         return h5py.File(path)
 
 
-def h5ad_parts(file: h5py.File, path: Path, layer: str | None) -> Parts:
+def open_zarr(path: Path) -> Any:  # noqa: ANN401  # zarr has no types that all its versions share
+    """Open a zarr store for reading.
+
+    Args:
+        path: A folder.
+
+    Raises:
+        ConfigError: If zarr is not installed.
+        FileFormatError: If it is damaged.
+    """
+    if find_spec("zarr") is None:
+        raise ConfigError(f"{path}: reading zarr needs the package zarr; install it (pip install zarr)")
+    import zarr
+
+    with damage_named(path):
+        return zarr.open_group(str(path), mode="r")
+
+
+def anndata_parts(file: Any, path: Path, layer: str | None) -> Parts:  # noqa: ANN401  # a group of h5py or zarr
     """Counts, `obs` and `var` of an open file; other layers, embeddings and graphs are left alone.
 
     Args:
-        file: The open file.
+        file: The open file or store.
         path: Its path.
         layer: As in `read_counts`.
 
@@ -61,38 +81,59 @@ def h5ad_parts(file: h5py.File, path: Path, layer: str | None) -> Parts:
         from it row by row; CSC counts have no rows there and are read.
 
     Raises:
-        FileFormatError: If it is truncated, damaged, or HDF5 of another kind.
+        FileFormatError: If it is truncated, damaged, or of another kind.
         ConfigError: If there is no such layer.
     """
     with damage_named(path):
-        missing = [key for key in ("obs", "var") if not isinstance(file.get(key), h5py.Group)]
+        missing = [key for key in ("obs", "var") if key not in file or hasattr(file[key], "dtype")]
         if missing:
+            what, repair = ("a zarr store", "write_zarr") if path.is_dir() else ("an HDF5 file", "write_h5ad")
             raise FileFormatError(
-                f"{path}: an HDF5 file, but not an AnnData: it lacks the group {' and '.join(missing)} "
+                f"{path}: {what}, but not an AnnData: it lacks the group {' and '.join(missing)} "
                 f"and holds {', '.join(map(repr, list(file)[:5])) or 'nothing'}; write it with "
-                "AnnData.write_h5ad"
+                f"AnnData.{repair}"
             )
-        place = pick_layer(list(file.get("layers", ())), layer)
+        place = pick_layer(list(file["layers"]) if "layers" in file else [], layer)
         key = "X" if place == "X" else f"layers/{place}"
         if key not in file:
             raise FileFormatError(
                 f"{path}: the AnnData has no X; put raw counts there or in layers['counts']"
             )
         _log.info("%s: counts from %s", path, key)
-        return Parts(_rows_of(file[key]), _labels(file["obs"]), _labels(file["var"]))
+        return Parts(_rows_of(file[key], path), _labels(file["obs"]), _labels(file["var"]))
 
 
-def _rows_of(stored: h5py.Dataset | h5py.Group) -> Matrix:
+def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or group of h5py or zarr
     """What of a dataset or group can be read by rows stays where it is."""
-    if isinstance(stored, h5py.Dataset) and stored.ndim == 2:
-        return LazyRows.of(stored)
+    if getattr(stored, "ndim", 0) == 2:
+        return LazyRows.of(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path))
     if stored.attrs.get("encoding-type") == "csr_matrix":
         return LazyRows.of(sparse_dataset(stored))
     whole: Matrix = read_elem(stored)
     return whole
 
 
-def _labels(group: h5py.Group) -> pd.DataFrame:
+class _ZarrRows:
+    """A zarr array whose rows can be chosen by number as those of HDF5."""
+
+    def __init__(self, stored: Any, path: Path) -> None:  # noqa: ANN401  # zarr has no types of its own
+        self._stored, self.shape, self.dtype = stored, stored.shape, stored.dtype
+        # zarr reads a file that is missing as zeros, and writes none for zeros.
+        if missing := stored.nchunks - stored.nchunks_initialized:
+            _log.warning(
+                "%s: %d of the %d files of %s are missing and count as zeros; if this was copied, check "
+                "that the copy is complete",
+                path,
+                missing,
+                stored.nchunks,
+                stored.name,
+            )
+
+    def __getitem__(self, rows: Any) -> Any:  # noqa: ANN401  # a slice or numbers; an array
+        return self._stored[rows] if isinstance(rows, slice) else self._stored.oindex[rows, slice(None)]
+
+
+def _labels(group: Any) -> pd.DataFrame:  # noqa: ANN401  # a group of h5py or zarr
     labels: pd.DataFrame = read_elem(group)
     labels.index = labels.index.astype(str)
     return labels

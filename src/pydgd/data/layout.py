@@ -12,6 +12,11 @@ _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _N_INSPECTED = 10
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
 _ALMOST_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*$")
+# Headers of what looks like numbers but names a gene or its place; some genes have none, others are on X.
+_NAMES_OF_GENES = frozenset(
+    {"chr", "chrom", "chromosome", "chromosome_name", "seqname", "seqnames", "entrez", "entrezid"}
+    | {"entrez_id", "entrezgene", "entrezgene_id", "entrez_gene_id", "ncbi_gene_id"}
+)
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
 
 
@@ -108,10 +113,25 @@ def _holds_numbers(name: str, values: tuple[str, ...]) -> bool:
     It should unless most of its values are words. One sample has one value, so that a single bad one would
     turn a gene into a label: a gene's id as the header, or a number with separators (1,852), is counts too.
     """
+    if describes_genes(name):
+        return False
     given = [value.strip() for value in values if value.strip().lower() not in _MISSING]
     if 2 * sum(map(is_number, given)) > len(given) or not given:
         return True
     return bool(_ENSEMBL.match(name)) or any(map(_ALMOST_NUMBER.match, given))
+
+
+def describes_genes(header: str) -> bool:
+    """Whether numbers under a header are names of genes or of their chromosomes.
+
+    Args:
+        header: Of a column.
+
+    Example:
+        >>> describes_genes("Entrez_Gene_Id"), describes_genes("S1")
+        (True, False)
+    """
+    return re.sub(r"[ .]", "_", header.strip().lower()) in _NAMES_OF_GENES
 
 
 def is_number(value: str) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from pydgd.data.blocks import LazyRows
-from pydgd.data.counts import Parts, as_counts, pick_layer
+from pydgd.data.counts import ARE_READS, Parts, as_counts, pick_layer
 from pydgd.data.selection import which_samples
 
 
@@ -118,7 +118,8 @@ def _(data: AnnData) -> CountRows:
     on_disk = data.isbacked and not data.is_view and pick_layer(list(data.layers), None) == "X"
     if not on_disk or getattr(data.X, "format", "csr") != "csr":
         return _in_memory(as_counts(data))
-    return CountRows.checked(Parts(LazyRows.of(data.X), data.obs.copy(), data.var.copy()))
+    known = bool(data.uns.get(ARE_READS, False))
+    return CountRows.checked(Parts(LazyRows.of(data.X), data.obs.copy(), data.var.copy(), are_reads=known))
 
 
 def _in_memory(adata: AnnData) -> CountRows:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pydgd.data.blocks import Matrix, rounded, row_blocks
+from pydgd.data.coverage import Coverage
 from pydgd.errors import CountsError, NamesError
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,13 @@ _RAW = "give raw read counts, not normalised or log values (in AnnData often lay
 
 
 def validate_counts(
-    matrix: Matrix, sample_names: Iterable[str], genes: Iterable[str], *, round_counts: bool = False
+    matrix: Matrix,
+    sample_names: Iterable[str],
+    genes: Iterable[str],
+    *,
+    round_counts: bool = False,
+    are_reads: bool = False,
+    keep_empty: bool = False,
 ) -> Matrix:
     """Check that a matrix holds counts and that its names are complete and unique.
 
@@ -34,13 +41,16 @@ def validate_counts(
         sample_names: One name per row.
         genes: One name per column.
         round_counts: Round fractional values (RSEM, salmon) to the nearest whole number instead of refusing.
+        are_reads: Accept numbers that look like sums of base coverage.
+        keep_empty: Accept samples without reads.
 
     Returns:
         `matrix` itself, or rounded if fractions were found and `round_counts` is set.
 
     Raises:
         CountsError: If there is no sample or no gene, a value is missing, infinite, negative, fractional
-            or above 2**53, or a sample has no reads. The message names sample, gene and value.
+            or above 2**53, or a sample has no reads. The message names sample, gene and value. Also if most
+            samples look like base coverage (see `pydgd.data.coverage`).
         NamesError: If names are empty or repeated, or their number is not the matrix's.
 
     Example:
@@ -59,17 +69,22 @@ def validate_counts(
     samples, columns = list(sample_names), list(genes)
     check_names(samples, "sample", matrix.shape[0])
     check_names(columns, "gene", matrix.shape[1])
-    if _stored_counts(matrix):
+    coverage = Coverage(len(columns))
+    if _stored_counts(matrix, coverage):
+        coverage.refuse(samples, are_reads=are_reads)
         return matrix
+    coverage = Coverage(len(columns))
     with np.errstate(invalid="ignore"):
-        n_fractional, example, reads = _scan(matrix, samples, columns)
+        n_fractional, example, reads = _scan(matrix, samples, columns, coverage)
+    coverage.refuse(samples, are_reads=are_reads)
     if n_fractional and not round_counts:
         raise CountsError(
             f"fractional counts: {n_fractional:,} of {matrix.shape[0] * matrix.shape[1]:,} values, the first "
             f"at {example}. Expected counts of RSEM or salmon may be rounded: pass --round "
             f"(round_counts=True in Python). Otherwise {_RAW}"
         )
-    _check_reads(reads, samples)
+    if not keep_empty:
+        _check_reads(reads, samples)
     if n_fractional:
         _log.warning("rounded %s fractional values to whole counts", f"{n_fractional:,}")
         return rounded(matrix)
@@ -112,7 +127,7 @@ def check_names(names: Sequence[str], what: str, n_expected: int) -> None:
         )
 
 
-def _stored_counts(matrix: Matrix) -> bool:
+def _stored_counts(matrix: Matrix, coverage: Coverage) -> bool:
     """Whether a CSR matrix is beyond doubt fine: four times as fast as the full scan."""
     if not isinstance(matrix, sparse.csr_matrix | sparse.csr_array):
         return False
@@ -121,10 +136,13 @@ def _stored_counts(matrix: Matrix) -> bool:
     for _, block in row_blocks(matrix.data[:, None]):
         if not (block.min() > 0 and block.max() <= _MAX_COUNT and (np.rint(block) == block).all()):
             return False
+    coverage.add_csr(matrix)
     return True
 
 
-def _scan(matrix: Matrix, samples: Sequence[str], genes: Sequence[str]) -> tuple[int, str, NDArray[Any]]:
+def _scan(
+    matrix: Matrix, samples: Sequence[str], genes: Sequence[str], coverage: Coverage
+) -> tuple[int, str, NDArray[Any]]:
     """Number of fractional values, the place of the first, and which samples have reads once rounded."""
     n_fractional, example = 0, ""
     reads = np.empty(matrix.shape[0], dtype=bool)
@@ -135,6 +153,7 @@ def _scan(matrix: Matrix, samples: Sequence[str], genes: Sequence[str]) -> tuple
         if not (block.min() >= 0 and highest.max() <= _MAX_COUNT):
             raise _impossible(block, samples[rows], genes)
         reads[rows] = np.rint(highest) > 0
+        coverage.add(block)
         if floats and (fractional := np.rint(block) != block).any():
             example = example or _place(fractional, block, samples[rows], genes)
             n_fractional += int(fractional.sum())
@@ -166,5 +185,6 @@ def _check_reads(reads: NDArray[Any], samples: Sequence[str]) -> None:
     if empty.size:
         first = ", ".join(repr(samples[i]) for i in empty[:3])
         raise CountsError(
-            f"{empty.size} of {reads.size} samples have no reads (first: {first}), only zeros. Drop them"
+            f"{empty.size} of {reads.size} samples have no reads (first: {first}), only zeros. Drop them, "
+            "for instance with pydgd preprocess"
         )

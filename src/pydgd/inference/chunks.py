@@ -2,18 +2,16 @@
 """Closest normals of any number of samples, in chunks that fit in memory."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Unpack
 
 import pandas as pd
 
 from pydgd.core.model import JointModel
 from pydgd.data import CountRows, GeneMatch, available_memory
 from pydgd.errors import ConfigError
-from pydgd.inference.closest_normal import find_and_decode, warn_of_unconverged
-from pydgd.inference.flags import FitFlags
-from pydgd.inference.posterior import Posterior
+from pydgd.inference.closest_normal import How, find_and_decode, warn_of_unconverged
 from pydgd.inference.result import ClosestNormal
-from pydgd.inference.search import BLOCK, SearchOptions
+from pydgd.inference.search import BLOCK
 
 # What one gene of one sample takes at the peak of `pydgd de`, in bytes, measured: 340 to 500. Counts as read
 # and in the model's order, expected reads, and above all the 14 columns of its row in the table, as parts,
@@ -50,11 +48,7 @@ def closest_normal_chunks(
     match: GeneMatch,
     *,
     chunk_size: int | None = None,
-    options: SearchOptions | None = None,
-    flags: FitFlags | None = None,
-    posterior: Posterior | None = None,
-    provenance: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **how: Unpack[How],
 ) -> Iterator[ClosestNormal]:
     """Find the closest normals of consecutive samples, chunk by chunk.
 
@@ -63,11 +57,7 @@ def closest_normal_chunks(
         counts: Perhaps on disk.
         match: Where the model's genes stand in them.
         chunk_size: Samples at a time; by default `chunk_size_for` decides.
-        options: How hard to search.
-        flags: What says of each fit whether it is that of a healthy sample.
-        posterior: What takes a sample's departure out of its closest normal; None for the MAP.
-        provenance: What to record of the model.
-        progress: Called with samples done and samples in all.
+        **how: See `pydgd.inference.closest_normal.How`.
 
     Returns:
         The closest normals of each chunk, to the bit those of all samples at once.
@@ -79,33 +69,18 @@ def closest_normal_chunks(
     size = chunk_size_for(max(counts.n_vars, len(match.genes))) if chunk_size is None else chunk_size
     if not isinstance(size, int) or size < 1:
         raise ConfigError(f"chunk_size must be a whole number of samples, at least 1, got {size!r}")
-    return _chunks(model, counts, match, size, options, flags, posterior, provenance, progress)
+    return _chunks(model, counts, match, size, how)
 
 
 def _chunks(
-    model: JointModel,
-    counts: CountRows,
-    match: GeneMatch,
-    size: int,
-    options: SearchOptions | None,
-    flags: FitFlags | None,
-    posterior: Posterior | None,
-    provenance: dict[str, Any] | None,
-    progress: Callable[[int, int], None] | None,
+    model: JointModel, counts: CountRows, match: GeneMatch, size: int, how: How
 ) -> Iterator[ClosestNormal]:
-    converged = []
+    converged, progress = [], how.get("progress")
     for first in range(0, counts.n_obs, size):
         query = match.align(counts.read(first, min(first + size, counts.n_obs)))
         report = None if progress is None else _after(first, counts.n_obs, progress)
-        normal = find_and_decode(
-            model,
-            query,
-            options=options,
-            flags=flags,
-            posterior=posterior,
-            provenance=provenance,
-            progress=report,
-        )
+        for_chunk: How = {**how, "progress": report}
+        normal = find_and_decode(model, query, **for_chunk)
         converged.append(normal.fit[["dgd_converged"]])
         yield normal
     warn_of_unconverged(pd.concat(converged))

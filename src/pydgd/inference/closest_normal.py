@@ -4,7 +4,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -26,26 +26,31 @@ _log = logging.getLogger(__name__)
 CONVERGED = 0.01
 
 
-def closest_normal(
-    model: JointModel,
-    query: AlignedCounts,
-    *,
-    options: SearchOptions | None = None,
-    flags: FitFlags | None = None,
-    posterior: Posterior | None = None,
-    provenance: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> ClosestNormal:
-    """Find each sample's most probable representation and decode it.
+class How(TypedDict, total=False):
+    """How closest normals are found; every argument may be left out.
 
-    Args:
-        model: Trained on healthy samples.
-        query: Counts in the model's gene order.
+    Attributes:
         options: How hard to search.
         flags: What says of each fit whether it is that of a healthy sample.
         posterior: What takes a sample's departure out of its closest normal; None for the MAP.
         provenance: What to record of the model.
         progress: Called with samples done and samples in all.
+    """
+
+    options: SearchOptions | None
+    flags: FitFlags | None
+    posterior: Posterior | None
+    provenance: dict[str, Any] | None
+    progress: Callable[[int, int], None] | None
+
+
+def closest_normal(model: JointModel, query: AlignedCounts, **how: Unpack[How]) -> ClosestNormal:
+    """Find each sample's most probable representation and decode it.
+
+    Args:
+        model: Trained on healthy samples.
+        query: Counts in the model's gene order.
+        **how: See `How`.
 
     Returns:
         The closest normal of each sample; a sample's own does not depend on the others.
@@ -53,48 +58,41 @@ def closest_normal(
     Raises:
         CountsError: If a sample has too few reads of the model's genes for a scaling factor.
     """
-    normal = find_and_decode(
-        model,
-        query,
-        options=options,
-        flags=flags,
-        posterior=posterior,
-        provenance=provenance,
-        progress=progress,
-    )
+    normal = find_and_decode(model, query, **how)
     warn_of_unconverged(normal.fit)
     return normal
 
 
-def find_and_decode(
-    model: JointModel,
-    query: AlignedCounts,
-    *,
-    options: SearchOptions | None = None,
-    flags: FitFlags | None = None,
-    posterior: Posterior | None = None,
-    provenance: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> ClosestNormal:
+def find_and_decode(model: JointModel, query: AlignedCounts, **how: Unpack[How]) -> ClosestNormal:
     """As `closest_normal`, without a word about searches that did not converge.
 
     Args:
         model: Trained on healthy samples.
         query: Counts in the model's gene order.
-        options: How hard to search.
-        flags: What says of each fit whether it is that of a healthy sample.
-        posterior: What takes a sample's departure out of its closest normal; None for the MAP.
-        provenance: What to record of the model.
-        progress: Called with samples done and samples in all.
+        **how: See `How`.
     """
+    normal = _most_probable(model, query, **how)
+    flags, posterior = how.get("flags"), how.get("posterior")
+    if flags is not None:
+        normal = flags.flagged(normal, query)
+    if posterior is None:
+        return normal
+    return replace(posterior.of(normal, query), most_probable=normal.representations)
+
+
+def _most_probable(model: JointModel, query: AlignedCounts, **how: Unpack[How]) -> ClosestNormal:
+    options = how.get("options") or SearchOptions()
     factors = scaling_factors_of(model, query)
     # float32 like the model, also where a count is beyond 2**24: its error is then below 6e-8 of the count.
     counts = torch.as_tensor(query.counts, dtype=model.profile.dtype)
     s = torch.as_tensor(factors, dtype=counts.dtype)
     measured = torch.as_tensor(query.measured)
-    found = find_representations(model, counts, s, measured=measured, options=options, progress=progress)
+    found = find_representations(
+        model, counts, s, measured=measured, options=options, progress=how.get("progress")
+    )
+    factors = factors * np.exp(found.scaling_shift.numpy())
     means, r = decode(model, found.z, factors)
-    normal = ClosestNormal(
+    return ClosestNormal(
         sample_names=query.sample_names,
         genes=query.genes,
         measured=query.measured,
@@ -103,14 +101,9 @@ def find_and_decode(
         r=r,
         scaling_factors=factors,
         component=found.component.numpy(),
-        fit=_fit_table(found, factors, query),
-        provenance=dict(provenance or {}, point="map"),
+        fit=_fit_table(found, factors, query).assign(**_shift(found, options)),
+        provenance=_provenance(how.get("provenance"), options),
     )
-    if flags is not None:
-        normal = flags.flagged(normal, query)
-    if posterior is None:
-        return normal
-    return replace(posterior.of(normal, query), most_probable=normal.representations)
 
 
 def scaling_factors_of(model: JointModel, query: AlignedCounts) -> Float[np.ndarray, " n"]:
@@ -147,6 +140,17 @@ def warn_of_unconverged(fit: pd.DataFrame) -> None:
             plural(len(fit), "sample"),
             lost[0],
         )
+
+
+def _shift(found: Representations, options: SearchOptions) -> dict[str, np.ndarray]:
+    """By how much ln s departs from the rule's, if it was fitted."""
+    return {"dgd_scaling_shift": found.scaling_shift.numpy()} if options.scaling == "fitted" else {}
+
+
+def _provenance(known: dict[str, Any] | None, options: SearchOptions) -> dict[str, Any]:
+    """What is known of the model, the point, and what the search was asked for besides effort."""
+    asked = {"likelihood": options.likelihood, "scaling": options.scaling}
+    return {**(known or {}), "point": "map", **asked}
 
 
 def _fit_table(found: Representations, factors: np.ndarray, query: AlignedCounts) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pydgd.inference.objective import FrozenObjective
+from pydgd.inference.objective import Objective
 from pydgd.inference.optimum import Optimum
 from pydgd.inference.step_memory import StepMemory
 
@@ -19,7 +19,7 @@ SHORTEST_SHARE = 1e-6
 
 @torch.no_grad()
 def lbfgs(
-    objective: FrozenObjective,
+    objective: Objective,
     start: Float[Tensor, "n latent"],
     *,
     memory: StepMemory | None = None,

@@ -45,7 +45,8 @@ class TrainingSamples:
         """Distance of each position to its fifth nearest training sample, (N,).
 
         The distance is Mahalanobis', by the mean covariance of the components: 1 is one standard deviation
-        within a component. With fewer than five training samples it is that to the furthest.
+        within a component. With fewer than five training samples it is that to the furthest, without any of
+        them (a model that was imported) NaN.
 
         Args:
             z: Positions; each one's distance is found by itself, so that company does not change a bit.
@@ -84,6 +85,8 @@ class TrainingSamples:
 
     def _distance(self, row: np.ndarray) -> float:
         squared = self._squared_distances(row)
+        if not squared.size:
+            return float("nan")
         nearest = min(N_NEIGHBOURS, len(squared)) - 1
         return float(np.sqrt(np.partition(squared, nearest)[nearest]))
 

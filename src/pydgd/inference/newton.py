@@ -5,8 +5,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pydgd.inference.objective import FrozenObjective
+from pydgd.inference.objective import Objective
 from pydgd.inference.optimum import Optimum
+from pydgd.inference.settle import settled
 
 # A trial that lowers the objective relaxes the damping fivefold; one that does not stiffens it tenfold
 # (Marquardt 1963). Above 1e8 a step is too short to change float32 means.
@@ -17,7 +18,7 @@ JITTER = (1e-7, 1e-5, 1e-3, 1e-1)
 
 @torch.no_grad()
 def newton(
-    objective: FrozenObjective,
+    objective: Objective,
     start: Float[Tensor, "n latent"],
     *,
     max_iter: int = 60,
@@ -32,7 +33,8 @@ def newton(
         objective: Of a decoder without hidden layers.
         start: First representations, (N, D), float64.
         max_iter: Most evaluations of the objective per sample.
-        tolerance: A sample has converged when its Newton decrement promises less than this, in nats.
+        tolerance: A sample has converged when its Newton decrement promises less than this, in nats; a few
+            cheap steps then settle it, so that rounding does not decide where it ends.
 
     Returns:
         Positions, values and certificates.
@@ -62,11 +64,35 @@ def newton(
         # Undamped until a step fails.
         damping = torch.where(moved, damping * RELAX, (damping * STIFFEN).clamp(1e-3, MOST))
         damping = torch.where(damping < LEAST, 0.0, damping)
-    return Optimum(z, value, decrement, evaluations)
+    end = Optimum(z, value, decrement, evaluations)
+    return _settled(objective, end, gradient, curvature, max_iter=max_iter, tolerance=tolerance)
+
+
+def _settled(
+    objective: Objective,
+    end: Optimum,
+    gradient: Tensor,
+    curvature: Tensor,
+    *,
+    max_iter: int,
+    tolerance: float,
+) -> Optimum:
+    nobody = torch.zeros(len(end.z), dtype=torch.bool)
+    settled_end = settled(
+        lambda z: objective.newton_system(z, nobody).gradient,
+        end,
+        gradient,
+        _cholesky(curvature)[0],
+        max_iter=max_iter,
+        tolerance=tolerance,
+    )
+    moved = settled_end.evaluations > end.evaluations
+    value = torch.where(moved, objective.value(settled_end.z), end.value)
+    return settled_end._replace(value=value, evaluations=settled_end.evaluations + moved)
 
 
 def _renew(
-    objective: FrozenObjective, z: Tensor, moved: Bool[Tensor, " n"], gradient: Tensor, curvature: Tensor
+    objective: Objective, z: Tensor, moved: Bool[Tensor, " n"], gradient: Tensor, curvature: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradient and curvature anew for the samples that moved."""
     found = objective.newton_system(z, moved)

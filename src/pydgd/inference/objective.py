@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the search minimises: -ln p(x, z) in z, for a block of samples, with decoder and prior frozen."""
 
+import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,6 +29,26 @@ class NewtonSystem(NamedTuple):
     curvature: Tensor
 
 
+@runtime_checkable
+class Objective(Protocol):
+    """What a search follows down, of a block of samples each at its own position, (N, P).
+
+    Attributes:
+        spread: What counts as a long way, for the longest step.
+    """
+
+    spread: float
+
+    def value(self, z: Tensor) -> Tensor:
+        """Nats, (N,), float64."""
+
+    def value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats, (N,), and their derivatives in the position, (N, P)."""
+
+    def newton_system(self, z: Tensor, wanted: Tensor | None = None) -> NewtonSystem:
+        """Derivatives and curvature; of decoders without hidden layers."""
+
+
 class FrozenObjective:
     r"""Minus the log joint density of a block of samples, each with its own representation.
 
@@ -35,6 +56,7 @@ class FrozenObjective:
     :math:`-\ln p(x \mid z) / \tau - \ln p(z)`: the higher, the more the prior says.
 
     Attributes:
+        likelihood: Name of the counts' likelihood.
         spread: Root mean squared distance of the prior's z from its mean.
 
     Args:
@@ -57,7 +79,7 @@ class FrozenObjective:
         likelihood: str = "plain",
     ) -> None:
         self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
-        self._measured = measured
+        self.likelihood, self._measured = likelihood, measured
         mask = None if bool(measured.all()) else measured
         self._likelihood = LIKELIHOODS[likelihood](model.decoder.output_module, counts, mask)
         # Multiplied always: a factor of one changes no bit, and costs nothing on sums.
@@ -81,8 +103,31 @@ class FrozenObjective:
             self.scaling_factors,
             self._measured[genes],
             temperature=share / self._evidence,
-            likelihood=self._likelihood.name,
+            likelihood=self.likelihood,
         )
+
+    def seen_by(self, likelihood: str) -> "FrozenObjective":
+        """The same samples by another likelihood of their counts.
+
+        Args:
+            likelihood: A key of `pydgd.inference.likelihoods.LIKELIHOODS`.
+        """
+        if likelihood == self.likelihood:
+            return self
+        return FrozenObjective(
+            self.model,
+            self.counts,
+            self.scaling_factors,
+            self._measured,
+            temperature=1 / self._evidence,
+            likelihood=likelihood,
+        )
+
+    def scaled(self, scaling_factors: Float[Tensor, " n"]) -> "FrozenObjective":
+        """The same samples with other scaling factors, (N,)."""
+        other = copy.copy(self)
+        other.scaling_factors = scaling_factors
+        return other
 
     def value(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
         """-ln p(x, z) of each sample in nats, float64, (N,)."""
@@ -133,6 +178,20 @@ class FrozenObjective:
         return NewtonSystem(-pull - _prior_score(self.model, z), curvature)
 
     @torch.no_grad()
+    def scaling_slope(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, " n"]:
+        """Slope of the objective in the logarithm of the scaling factor, (N,), float64."""
+        score, _, _ = self._gene_terms(self._decode(z))
+        return -score.double().sum(dim=1) * self._evidence
+
+    @torch.no_grad()
+    def scaling_curvature(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n latent_and_one"]:
+        """Curvature in ln s against z and against itself, (N, D + 1), of a decoder without hidden layers."""
+        _, weight, slope = self._gene_terms(self._decode(z))
+        across = (weight * slope) @ self.model.decoder.output_module.layer_means.weight
+        itself = weight.double().sum(dim=1, keepdim=True)
+        return torch.cat([across.double(), itself], dim=1) * self._evidence.unsqueeze(-1)
+
+    @torch.no_grad()
     def curvature(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n latent latent"]:
         r"""Positive definite curvature of the objective in z, (N, D, D), float64.
 
@@ -160,12 +219,16 @@ class FrozenObjective:
 
     def _projection_terms(self, outputs: Outputs) -> GeneTerms:
         """The likelihood's derivatives in the projections behind the means."""
+        score, weight, slope = self._gene_terms(outputs)
+        return GeneTerms(score * slope, weight * slope.square())
+
+    def _gene_terms(self, outputs: Outputs) -> tuple[Tensor, Tensor, Tensor]:
+        """The likelihood's derivatives in ln mu, and the derivative of ln mu in the projection."""
         module = self.model.decoder.output_module
         means = module.means_of(outputs)
         mu = means * self.scaling_factors.to(means.dtype).unsqueeze(-1)
         score, weight = self._likelihood.terms(mu, module.log_r_of(outputs))
-        slope = OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
-        return GeneTerms(score * slope, weight * slope.square())
+        return score, weight, OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
 
     def _decode(self, z: Tensor) -> Outputs:
         """Blocks have equally many rows, and no row's place matters: so neither does a sample's company."""

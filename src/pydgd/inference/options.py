@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pydgd.errors import ConfigError
 
 SCHEME_NAMES = ("second_order", "one_opt", "two_opt")
+LIKELIHOOD_NAMES = ("plain", "contaminated")
+SCALINGS = ("model", "fitted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +28,14 @@ class SearchOptions:
         max_iter: Most evaluations spent on the best one; three times and three quarters as many there.
         tolerance: Converged when one more Newton step promises less than this, in nats.
         seed: Draws the candidates of `one_opt` and `two_opt`, the same ones for all samples.
+        likelihood: ``plain``, the model's own, or ``contaminated``, in which one gene in a hundred may have
+            any number of reads, so that aberrant genes do not pull; `second_order` only.
+        scaling: ``model``, scaling factors by the model's rule, or ``fitted``, found with the representation:
+            from the rule's on, those that make the reads most probable; `second_order` only.
 
     Raises:
-        ConfigError: If the scheme is unknown, a number not positive, or a count not whole.
+        ConfigError: If scheme, likelihood or scaling is unknown or they do not go together, a number is not
+            positive, or a count not whole.
 
     Example:
         >>> SearchOptions(scheme="two_opt").scheme
@@ -41,11 +48,24 @@ class SearchOptions:
     max_iter: int = 60
     tolerance: float = 1e-3
     seed: int = 0
+    likelihood: str = "plain"
+    scaling: str = "model"
 
     def __post_init__(self) -> None:
         """Refuse what would certify a search that never ran."""
         if self.scheme not in SCHEME_NAMES:
             raise ConfigError(f"scheme must be one of {', '.join(SCHEME_NAMES)}, got {self.scheme!r}")
+        if self.likelihood not in LIKELIHOOD_NAMES:
+            raise ConfigError(
+                f"likelihood must be one of {', '.join(LIKELIHOOD_NAMES)}, got {self.likelihood!r}"
+            )
+        if self.scaling not in SCALINGS:
+            raise ConfigError(f"scaling must be one of {', '.join(SCALINGS)}, got {self.scaling!r}")
+        if self.scheme != "second_order" and (self.likelihood, self.scaling) != ("plain", "model"):
+            raise ConfigError(
+                f"scheme {self.scheme!r} knows likelihood 'plain' and scaling 'model' only, got "
+                f"{self.likelihood!r} and {self.scaling!r}; use the scheme 'second_order'"
+            )
         for name, least in {"n_starts": 1, "scout_iter": 1, "max_iter": 1, "seed": 0}.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:

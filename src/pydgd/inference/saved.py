@@ -128,7 +128,10 @@ class SavedNormal:
         rows = self._rows(pd.Index(query.sample_names))
         fit, z = self.fit.iloc[rows], self.most_probable[rows]
         factors = fit["dgd_scaling_factor"].to_numpy()
-        self._check_counts(factors, scaling_factors_of(model, query), query.sample_names)
+        now = scaling_factors_of(model, query)
+        if "dgd_scaling_shift" in fit:
+            now = now * np.exp(fit["dgd_scaling_shift"].to_numpy())
+        self._check_counts(factors, now, query.sample_names)
         means, r = decode(model, torch.as_tensor(z), factors)
         normal = ClosestNormal(
             sample_names=query.sample_names,

@@ -13,8 +13,9 @@ from pydgd.core.model import JointModel
 from pydgd.inference.objective import FrozenObjective
 from pydgd.inference.options import SearchOptions
 from pydgd.inference.peer_schemes import OneOpt, TwoOpt
+from pydgd.inference.scaling import with_fitted_scaling
 from pydgd.inference.scheme import Scheme
-from pydgd.inference.second_order import BLOCK, SecondOrder, block_size
+from pydgd.inference.second_order import BLOCK, SecondOrder, block_size, has_newton_system
 
 __all__ = ["BLOCK", "Representations", "SearchOptions", "find_representations", "frozen"]
 
@@ -26,12 +27,13 @@ class Representations(NamedTuple):
 
     Attributes:
         z: (N, D), float64.
-        nll: -ln p(x | z), nats over the measured genes, (N,).
-        value: -ln p(x, z), nats, (N,); with a temperature, what was minimised instead.
+        nll: -ln p(x | z), nats over the measured genes, (N,); by the model's own likelihood.
+        value: -ln p(x, z), nats, (N,); with a temperature or another likelihood, what was minimised instead.
         decrement: What one more Newton step promises, nats, (N,).
         spread: Worst minus best objective over the refined starts, nats, (N,).
         evaluations: Evaluations of the objective, (N,).
         component: Most probable component, (N,).
+        scaling_shift: By how much ln s departs from the given scaling factors, (N,); 0 unless it was fitted.
         curvature: Of the objective at z, (N, D, D), float64; None unless it was asked for. Its inverse is the
             covariance of z given the counts, by Laplace's approximation.
     """
@@ -43,6 +45,7 @@ class Representations(NamedTuple):
     spread: Float[Tensor, " n"]
     evaluations: Int[Tensor, " n"]
     component: Int[Tensor, " n"]
+    scaling_shift: Float[Tensor, " n"]
     curvature: Float[Tensor, "n latent latent"] | None = None
 
 
@@ -81,25 +84,44 @@ def find_representations(
         for rows in torch.split(torch.arange(len(counts)), n_rows):
             padded = torch.cat([rows, rows[-1:].expand(n_rows - len(rows))])
             objective = FrozenObjective(
-                model, counts[padded], scaling_factors[padded], measured, temperature=tau[padded]
+                model,
+                counts[padded],
+                scaling_factors[padded],
+                measured,
+                temperature=tau[padded],
+                likelihood=options.likelihood,
             )
-            block = _search_block(scheme, objective, curvature=curvature)
+            block = _search_block(scheme, objective, options, curvature=curvature)
             found.append([values[: len(rows)] for values in block if values is not None])
             if progress is not None:
                 progress(int(rows[-1]) + 1, len(counts))
     return Representations(*(torch.cat(values) for values in zip(*found, strict=True)))
 
 
-def _search_block(scheme: Scheme, objective: FrozenObjective, *, curvature: bool) -> Representations:
+def _search_block(
+    scheme: Scheme, objective: FrozenObjective, options: SearchOptions, *, curvature: bool
+) -> Representations:
     end, spread = scheme.search(objective)
+    shift = torch.zeros_like(end.value)
+    if options.scaling == "fitted":
+        end, shift = with_fitted_scaling(
+            objective,
+            end,
+            by_newton=has_newton_system(objective.model),
+            max_iter=options.max_iter,
+            tolerance=options.tolerance,
+        )
+        factors = objective.scaling_factors
+        objective = objective.scaled(factors * shift.exp().to(factors.dtype))
     return Representations(
         z=end.z,
-        nll=objective.nll(end.z),
+        nll=objective.seen_by("plain").nll(end.z),
         value=end.value,
         decrement=end.decrement,
         spread=spread,
         evaluations=end.evaluations,
         component=objective.model.prior.predict(end.z),
+        scaling_shift=shift,
         curvature=objective.curvature(end.z) if curvature else None,
     )
 

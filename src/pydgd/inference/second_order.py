@@ -59,24 +59,25 @@ class SecondOrder(Scheme):
         self._starts = component_means(self._scouted)
 
     def search(self, objective: FrozenObjective) -> Found:
-        """Search every sample of a block."""
-        memories, scouts = self._scout(objective)
+        """Search every sample of a block; by another likelihood from the optimum of the plain one."""
+        plain = objective.seen_by("plain")
+        memories, scouts = self._scout(plain)
         positions = torch.stack([scout.z for scout in scouts])
         values = torch.stack([scout.value for scout in scouts])
         if self._genes is not None:
-            values = torch.stack([objective.value(z) for z in positions])
+            values = torch.stack([plain.value(z) for z in positions])
         winner = values.argmin(dim=0)
         start = positions[winner, torch.arange(len(winner))]
-        steps = math.ceil(self._effort.refine * self.options.max_iter)
-        end = refine(
-            objective,
-            start,
-            _picked(memories, winner),
-            max_iter=steps,
-            tolerance=self.options.tolerance,
-        )
+        end = self._refine(plain, start, _picked(memories, winner))
         spent = end.evaluations + torch.stack([scout.evaluations for scout in scouts]).sum(dim=0)
+        if plain is not objective:
+            end = self._refine(objective, end.z, memory_for(objective, end.z))
+            spent = spent + end.evaluations
         return Found(end._replace(evaluations=spent), spread_of(values))
+
+    def _refine(self, objective: FrozenObjective, start: Tensor, memory: StepMemory | None) -> Optimum:
+        steps = math.ceil(self._effort.refine * self.options.max_iter)
+        return refine(objective, start, memory, max_iter=steps, tolerance=self.options.tolerance)
 
     def _scout(self, objective: FrozenObjective) -> tuple[list[StepMemory | None], list[Optimum]]:
         """A few steps from each of the best starts, and what they tell of the curvature."""

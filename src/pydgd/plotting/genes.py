@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pydgd.plotting.axes import too_many_for_vectors
 from pydgd.plotting.palette import DOWN, NEITHER, UP
+from pydgd.plotting.text import plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,14 @@ class Calls:
             genes: Rows of one sample with padj and log2FoldChange.
             padj: Adjusted p-value that a called gene stays below.
             log2fc: Smallest absolute log2 fold change, >= 0.
+
+        Raises:
+            ValueError: If a threshold is out of range.
         """
+        if not 0 < padj <= 1:
+            raise ValueError(f"padj is {padj}; give an adjusted p-value, above 0 and at most 1")
+        if not 0 <= log2fc < np.inf:
+            raise ValueError(f"log2fc is {log2fc}; give the smallest absolute log2 fold change, at least 0")
         called = (genes["padj"] < padj).to_numpy()
         change = genes["log2FoldChange"].to_numpy(dtype=float)
         return cls(
@@ -85,6 +93,31 @@ def _one_sample(names: pd.Series, sample: str | None) -> str:
     if sample is not None and sample not in samples:
         raise ValueError(f"no sample {sample!r} in the table; there is {shown}")
     return samples[0] if sample is None else sample
+
+
+def surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
+    """Places of the called genes with the smallest p, half of them up where there are enough.
+
+    Args:
+        genes: Rows of one sample with log2FoldChange and log_pvalue.
+        calls: Which of them are up or down.
+        n_top: How many at most.
+    """
+    order = np.lexsort((-genes["log2FoldChange"].abs().to_numpy(), genes["log_pvalue"].to_numpy()))
+    up, down = order[calls.up[order]], order[calls.down[order]]
+    # A gene that is down can lose only what it had, so by p alone the names would all be on the right.
+    n_top = max(n_top, 0)
+    n_down = min(len(down), max(n_top // 2, n_top - len(up)))
+    return np.concatenate([up[: n_top - n_down], down[:n_down]])
+
+
+def title_of(genes: pd.DataFrame) -> str:
+    """The sample's name, safe from matplotlib's mathematics.
+
+    Args:
+        genes: Rows of one sample.
+    """
+    return plain(genes["sample"].iloc[0])
 
 
 def scatter_calls(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], calls: Calls) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from pydgd.plotting.axes import axes_or_new, too_many_for_vectors
+from pydgd.plotting.colouring import Colouring, colouring
 from pydgd.plotting.names import place_names
-from pydgd.plotting.palette import NEITHER, label_styles
-from pydgd.plotting.projection import METHODS
+from pydgd.plotting.projection import METHODS, Plane
+from pydgd.plotting.text import plain
 
 Points = pd.DataFrame | NDArray[Any]
 Labels = pd.Series | Sequence[object]
@@ -37,11 +39,13 @@ def latent_map(
     named.
 
     Args:
-        representations: Training samples × latent dimensions, e.g. ``DGD.representations``.
-        labels: Label of each training sample, e.g. its tissue, ``DGD.labels``; a Series is matched by name.
+        representations: Training samples × latent dimensions, e.g. ``DGD.representations``, or the columns of
+            an embedding.
+        labels: What colours each training sample: words, e.g. its tissue, ``DGD.labels``, or numbers, which
+            get a colour bar; a Series is matched by name.
         queries: Query samples × latent dimensions.
-        query_labels: Label of each query in the words of `labels`; it gives the star its colour.
-        method: ``"pca"``.
+        query_labels: Label of each query in the words (or numbers) of `labels`; it gives the star its colour.
+        method: ``"pca"``, or ``"columns"`` for the first two columns as they are.
         ax: Where to draw; by default a new pyplot figure.
 
     Returns:
@@ -60,22 +64,20 @@ def latent_map(
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(map(repr, METHODS))}")
     train = _matrix(representations, "representations")
     plane = METHODS[method](train)
-    names = _labels_of(representations, labels, "labels")
-    query_names = _labels_of(queries, query_labels, "query_labels")
-    styles = label_styles(names + query_names)
+    colours = colouring(
+        _labels_of(representations, labels, "labels"), _labels_of(queries, query_labels, "query_labels")
+    )
     ax = axes_or_new(ax)
     places = plane.project(train)
-    _draw_samples(ax, places, names, styles)
-    for number, (axis, share) in enumerate(zip((ax.xaxis, ax.yaxis), plane.shares, strict=True), 1):
-        axis.set_label_text(
-            f"PC {number}" + ("" if np.isnan(share) else f" ({share:.0%} of variance)".replace("%", " %"))
-        )
+    _draw_samples(ax, places, colours)
+    _name_axes(ax, plane, representations)
     if queries is not None:
         stars = plane.project(_matrix(queries, "queries", n_dims=train.shape[1]))
-        _draw_queries(ax, stars, query_names, styles)
+        _draw_queries(ax, stars, colours)
         if len(stars) <= _MAX_NAMES and isinstance(queries, pd.DataFrame):
             place_names(ax, stars, queries.index.astype(str).tolist(), others=places)
     _legend(ax)
+    colours.explain(ax)
     return ax
 
 
@@ -93,21 +95,28 @@ def _matrix(points: Points, what: str, *, n_dims: int | None = None) -> NDArray[
     return matrix
 
 
-def _labels_of(points: Points | None, labels: Labels | None, what: str) -> list[str]:
-    """One text per sample, or none at all; a Series goes by the names of the samples."""
+def _labels_of(points: Points | None, labels: Labels | None, what: str) -> pd.Series | None:
+    """One label per sample, or none at all; a Series goes by the names of the samples."""
     if labels is None or points is None:
-        return []
+        return None
     if isinstance(labels, pd.Series) and isinstance(points, pd.DataFrame):
-        labels = labels.reindex(points.index).tolist()
+        return labels.reindex(points.index)
     if len(labels) != len(points):
         raise ValueError(f"{what} has {len(labels)} values for {len(points)} samples; give one for each")
-    given = pd.Series(list(labels), dtype=object)
-    return given.where(given.notna(), "unknown").astype(str).tolist()
+    return labels if isinstance(labels, pd.Series) else pd.Series(list(labels))
 
 
-def _draw_samples(
-    ax: Axes, places: NDArray[np.float64], labels: list[str], styles: dict[str, tuple[str, str]]
-) -> None:
+def _name_axes(ax: Axes, plane: Plane, points: Points) -> None:
+    for number, (axis, share) in enumerate(zip((ax.xaxis, ax.yaxis), plane.shares, strict=True)):
+        if plane.is_given:
+            names = points.columns if isinstance(points, pd.DataFrame) else pd.Index([])
+            axis.set_label_text(plain(names[number]) if number < len(names) else f"dimension {number + 1}")
+        else:
+            known = "" if np.isnan(share) else f" ({100 * share:.0f} % of variance)"
+            axis.set_label_text(f"PC {number + 1}{known}")
+
+
+def _draw_samples(ax: Axes, places: NDArray[np.float64], colours: Colouring) -> None:
     look: dict[str, Any] = {
         "s": 18,
         "alpha": 0.8,
@@ -115,37 +124,29 @@ def _draw_samples(
         "edgecolors": "0.3",
         "rasterized": too_many_for_vectors(len(places)),
     }
-    if not labels:
-        ax.scatter(places[:, 0], places[:, 1], c=NEITHER, label="training samples", **look)
-        return
-    given = np.array(labels)
-    for label in sorted(set(labels)):
-        colour, marker = styles[label]
-        chosen = places[given == label]
-        ax.scatter(chosen[:, 0], chosen[:, 1], c=colour, marker=marker, label=label, **look)
+    for group in colours.samples(len(places)):
+        ax.scatter(
+            places[group.rows, 0], places[group.rows, 1], marker=group.marker, label=group.label,
+            **group.colour, **look,
+        )  # fmt: skip
 
 
-def _draw_queries(
-    ax: Axes, stars: NDArray[np.float64], labels: list[str], styles: dict[str, tuple[str, str]]
-) -> None:
-    colours = [styles[label][0] for label in labels] or ["white"] * len(stars)
-    ax.scatter(
-        stars[:, 0],
-        stars[:, 1],
-        s=110 if len(stars) <= _MAX_NAMES else 45,
-        c=colours,
-        marker="*",
-        edgecolors="black",
-        linewidths=0.7,
-        label="queries",
-        zorder=3,
-    )
+def _draw_queries(ax: Axes, stars: NDArray[np.float64], colours: Colouring) -> None:
+    size = 110 if len(stars) <= _MAX_NAMES else 45
+    look: dict[str, Any] = {"marker": "*", "s": size, "edgecolors": "black", "linewidths": 0.7, "zorder": 3}
+    ax.scatter(stars[:, 0], stars[:, 1], label="queries", **colours.queries(len(stars)), **look)
 
 
 def _legend(ax: Axes) -> None:
     """Beside the plot, so that it hides no sample."""
-    n_entries = len(ax.get_legend_handles_labels()[1])
+    handles, labels = ax.get_legend_handles_labels()
+    n_entries = len(labels)
+    # All stars together have no colour of their own.
+    star = Line2D([], [], linestyle="", marker="*", markersize=10, color="white", markeredgecolor="black")
+    handles = [star if label == "queries" else handle for handle, label in zip(handles, labels, strict=True)]
     ax.legend(
+        handles,
+        labels,
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
         borderaxespad=0.0,

@@ -9,6 +9,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 UP, DOWN, NEITHER = "#D55E00", "#0072B2", "#B0B0B0"
+# Colour maps of matplotlib that do not rest on red against green.
+DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
 
 
 def label_styles(labels: Iterable[object]) -> dict[str, tuple[str, str]]:

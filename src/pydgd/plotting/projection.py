@@ -16,11 +16,13 @@ class Plane:
         centre: What is subtracted first, shape (D,).
         axes: Rows are the directions, shape (2, D); a row of zeros if there is no second direction.
         shares: Share of the training samples' variance along each, in [0, 1]; NaN if they have none.
+        is_given: Whether the axes are columns of the points rather than fitted.
     """
 
     centre: NDArray[np.float64]
     axes: NDArray[np.float64]
     shares: NDArray[np.float64]
+    is_given: bool = False
 
     @classmethod
     def pca(cls, points: NDArray[np.float64]) -> "Plane":
@@ -41,6 +43,20 @@ class Plane:
             axes[:n_found], shares[:n_found] = fitted.components_, fitted.explained_variance_ratio_
         return cls(centre=centre, axes=axes, shares=shares)
 
+    @classmethod
+    def columns(cls, points: NDArray[np.float64]) -> "Plane":
+        """The first two columns as they are, for points that are an embedding already.
+
+        Args:
+            points: Shape (N, D), N and D at least 1.
+
+        Example:
+            >>> Plane.columns(np.array([[3.0, 4.0, 9.0]])).project(np.array([[3.0, 4.0, 9.0]]))
+            array([[3., 4.]])
+        """
+        n_dims = points.shape[1]
+        return cls(np.zeros(n_dims), np.eye(2, n_dims), shares=np.full(2, np.nan), is_given=True)
+
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Places in the plane.
 
@@ -53,4 +69,4 @@ class Plane:
         return (points - self.centre) @ self.axes.T
 
 
-METHODS = {"pca": Plane.pca}
+METHODS = {"pca": Plane.pca, "columns": Plane.columns}

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from pydgd.plotting.axes import axes_or_new
-from pydgd.plotting.genes import Calls, genes_of_sample, scatter_calls
+from pydgd.plotting.genes import Calls, genes_of_sample, scatter_calls, surest, title_of
 from pydgd.plotting.names import place_names
 
 _LN10 = float(np.log(10.0))
@@ -58,12 +58,12 @@ def volcano(
     _thresholds(ax, genes, padj=padj, log2fc=log2fc)
     ax.set_xlabel(r"$\log_2$ fold change (observed / closest normal)")
     ax.set_ylabel(r"$-\log_{10}$ p")
-    ax.set_title(str(genes["sample"].iloc[0]).replace("$", r"\$"))
+    ax.set_title(title_of(genes))
     # Room above the highest points for their names.
     ax.margins(y=0.1)
     ax.set_ylim(bottom=0.0)
     ax.legend(loc=_emptier_corner(places), fontsize="small", framealpha=0.8)
-    top = _surest(genes, calls, label_top)
+    top = surest(genes, calls, label_top)
     place_names(ax, places[top], genes["gene"].astype(str).to_numpy()[top].tolist(), others=places)
     return ax
 
@@ -83,13 +83,3 @@ def _emptier_corner(places: NDArray[np.float64]) -> Literal["upper left", "upper
     """The upper corner that the points rise less high in."""
     left, right = (np.max(places[side, 1], initial=0.0) for side in (places[:, 0] < 0, places[:, 0] > 0))
     return "upper left" if left <= right else "upper right"
-
-
-def _surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
-    """Places of the coloured genes with the smallest p, half of them up where there are enough."""
-    order = np.lexsort((-genes["log2FoldChange"].abs().to_numpy(), genes["log_pvalue"].to_numpy()))
-    up, down = order[calls.up[order]], order[calls.down[order]]
-    # A gene that is down can lose only what it had, so by p alone the names would all be on the right.
-    n_top = max(n_top, 0)
-    n_down = min(len(down), max(n_top // 2, n_top - len(up)))
-    return np.concatenate([up[: n_top - n_down], down[:n_down]])

@@ -18,7 +18,7 @@ FEWEST_BRIGHT = 50
 _INNER = float(ndtr(-1))
 
 
-def log_count_variance(mu: Float[np.ndarray, " genes"], r: Float[np.ndarray, " genes"]) -> FloatArray:
+def log_count_variance(mu: Float[np.ndarray, "*shape"], r: Float[np.ndarray, "*shape"]) -> FloatArray:
     """About the variance of the log of a count: ln of 1 + 1/mu + 1/r, exact for a log-normal of that spread.
 
     Example:

@@ -214,3 +214,10 @@ def test_states_survive_the_round_trip(kind: str, request: pytest.FixtureRequest
     written = prior_to_peer(prior_from_peer(state))
     for key, value in state.items():
         assert written[key] == value if isinstance(value, str) else torch.equal(written[key], value)
+
+
+def test_written_tgmm_states_hold_what_bulkdgd_asks_for(tgmm_state: dict[str, Any]) -> None:
+    """bulkdgd 2.0.1 refuses a state without its settings and start ("max_iter")."""
+    written = prior_to_peer(prior_from_peer(tgmm_state))
+    settings = {"max_iter", "n_init", "init_means", "cem", "verbose_interval", "converged_", "lower_bound_"}
+    assert settings | {f"initial_{name}_" for name in ("weights", "means", "covariances")} <= written.keys()

@@ -20,6 +20,31 @@ TGMM_COVARIANCE_TYPES = {
     "tied_spherical": "tied_spherical",
 }
 TGMM_KEYS = ("weights_", "means_", "covariances_", "covariance_type")
+# What bulkdgd 2.0.1 asks of a state besides: of the fit that it need not repeat, and its own defaults.
+_TGMM_SETTINGS: dict[str, Any] = {
+    "max_iter": 1000,
+    "init_means": "maxdist",
+    "init_weights": "uniform",
+    "init_covariances": "empirical",
+    "n_init": 1,
+    "random_state": None,
+    "warm_start": False,
+    "verbose": False,
+    "verbose_interval": 10,
+    "cem": False,
+    "fitted_": True,
+    "converged_": True,
+    "n_iter_": 0,
+    "lower_bound_": float("nan"),
+    "use_weight_prior": False,
+    "use_mean_prior": False,
+    "use_covariance_prior": False,
+    "weight_concentration_prior": None,
+    "mean_prior": None,
+    "mean_precision_prior": None,
+    "covariance_prior": None,
+    "degrees_of_freedom_prior": None,
+}
 LGMM_KEYS = ("_means", "_weights", "_log_var")
 
 
@@ -118,16 +143,20 @@ def prior_to_peer(prior: LatentPrior) -> dict[str, Any]:
 def _tgmm_state(prior: LatentPrior) -> dict[str, Any]:
     state, config = prior.state_dict(), prior.config()
     names = {ours: theirs for theirs, ours in TGMM_COVARIANCE_TYPES.items()}
-    return {
+    parameters = {
         "weights_": state["weights"].float(),
         "means_": state["means"].float(),
         "covariances_": state["natural_covariances"].float(),
+    }
+    return {
+        **parameters,
+        **{f"initial_{name}": values.clone() for name, values in parameters.items()},
         "covariance_type": names[config["covariance_type"]],
         "n_components": config["n_components"],
         "n_features": config["latent_dim"],
         "reg_covar": config["reg_covar"],
         "tol": config["tol"],
-        "fitted_": True,
+        **_TGMM_SETTINGS,
     }
 
 

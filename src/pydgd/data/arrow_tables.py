@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Parquet tables of counts."""
+"""Parquet and Feather tables of counts."""
 
 import json
 from pathlib import Path
@@ -9,34 +9,39 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import parquet
+from pyarrow import feather, parquet
 
 from pydgd.data.formats import damaged
+from pydgd.data.layout import describes_genes, is_number
 from pydgd.data.tables import Table, compact, unique_labels
-from pydgd.errors import NamesError
+from pydgd.errors import CountsError, NamesError
 
 
-def read_parquet(path: Path) -> Table:
-    """Read a Parquet table; row names are its pandas index or, without one, its first column of text.
+def read_arrow(path: Path, kind: str) -> Table:
+    """Read a Parquet or Feather table; row names are its pandas index or, without one, its first text column.
 
     Args:
         path: The file.
+        kind: ``"parquet"`` or ``"feather"``.
 
     Returns:
         The table; numbers are int32 where they fit, a null is NaN.
 
     Raises:
         FileFormatError: If it is truncated or damaged.
+        CountsError: If a column of text holds numbers for the most part.
         NamesError: If no column can name the rows.
     """
     try:
-        with parquet.ParquetFile(path) as file:
-            schema, headers = file.schema_arrow, file.schema_arrow.names
-            groups = [file.read_row_group(i) for i in range(file.num_row_groups)]
+        schema, groups = (_parquet if kind == "parquet" else _feather)(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise damaged(path, "parquet", error) from error
+        raise damaged(path, kind, error) from error
+    headers = schema.names
     numeric = [_holds_numbers(kind) for kind in schema.types]
     names = _names_column(schema, numeric, path)
+    numeric = [
+        number and not describes_genes(header) for number, header in zip(numeric, headers, strict=True)
+    ]
     numbers = [i for i, number in enumerate(numeric) if number and i != names]
     texts = [i for i, number in enumerate(numeric) if not number and i != names]
     row_names: list[str] = []
@@ -45,6 +50,7 @@ def read_parquet(path: Path) -> Table:
     while groups:
         group = groups.pop(0)
         row_names += _texts(group.column(names))
+        _refuse_mixed(group, names, texts, path)
         annotation.append([_texts(group.column(i)) for i in texts])
         blocks.append(compact(_block(group, numbers)))
     labels = unique_labels([headers[i] for i in texts])
@@ -56,6 +62,16 @@ def read_parquet(path: Path) -> Table:
         pd.DataFrame(columns, index=range(len(row_names))),
         blocks,
     )
+
+
+def _parquet(path: Path) -> tuple[pa.Schema, list[pa.Table]]:
+    with parquet.ParquetFile(path) as file:
+        return file.schema_arrow, [file.read_row_group(i) for i in range(file.num_row_groups)]
+
+
+def _feather(path: Path) -> tuple[pa.Schema, list[pa.Table]]:
+    table = feather.read_table(path, memory_map=False)
+    return table.schema, [table]
 
 
 def _holds_numbers(kind: pa.DataType) -> bool:
@@ -75,6 +91,22 @@ def _names_column(schema: pa.Schema, numeric: list[bool], path: Path) -> int:
             "as the index or as a column of text"
         )
     return numeric.index(False)
+
+
+def _refuse_mixed(group: pa.Table, names: int, places: list[int], path: Path) -> None:
+    """A stray word would turn a gene into a label, unseen."""
+    for place in places:
+        if describes_genes(group.column_names[place]):
+            continue
+        values = _texts(group.column(place))
+        numbers = [is_number(value) for value in values]
+        if len(values) / 2 < sum(numbers) < len(values):
+            row = numbers.index(False)
+            raise CountsError(
+                f"{path}: row {_texts(group.column(names))[row]!r}, column {group.column_names[place]!r} "
+                f"holds {values[row]!r}, not a number; write 0 for no reads, correct the value, or drop "
+                "the row or the column"
+            )
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:

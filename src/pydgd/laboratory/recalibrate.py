@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is usual in another laboratory, from its healthy samples, each by offsets that others gave."""
+
+import logging
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pydgd.checkpoints import with_content_hash
+from pydgd.checkpoints.calibration import Calibration
+from pydgd.data import AlignedCounts
+from pydgd.dgd import DGD
+from pydgd.inference import ClosestNormal, SearchOptions
+from pydgd.inference.closest_normal import find_and_decode
+from pydgd.inference.departure import misfit, telling_genes
+from pydgd.inference.posterior import Posterior
+from pydgd.laboratory.shift import SeenSamples, shifted
+from pydgd.stats import mid_p_residuals
+from pydgd.stats.calibrated import Expected, NullModel
+from pydgd.training.calibration import USUAL
+
+_log = logging.getLogger(__name__)
+
+ENOUGH = 10
+"""Of fewer healthy samples the null distribution of the first laboratory is the better guess."""
+
+FOLDS = 5
+
+
+class _Fold(NamedTuple):
+    """Some samples, and their most probable points by a model whose offsets come from the others."""
+
+    model: DGD
+    counts: AlignedCounts
+    found: ClosestNormal
+
+
+def recalibrated(
+    adapted: DGD, model: DGD, seen: SeenSamples, counts: AlignedCounts, options: SearchOptions | None
+) -> DGD:
+    """An adapted model whose limit of the misfit and null distribution are those of the new laboratory.
+
+    Args:
+        adapted: The model with all samples' offsets.
+        model: The model before.
+        seen: Healthy samples of the new laboratory.
+        counts: Theirs.
+        options: How hard to search.
+    """
+    n_samples = len(counts.sample_names)
+    folds = []
+    for first in range(FOLDS):
+        rows = np.arange(first, n_samples, FOLDS)
+        others = np.setdiff1d(np.arange(n_samples), rows)
+        own = shifted(model, seen.offsets(others), n_samples=len(others))
+        some = _taken(counts, rows)
+        folds.append(_Fold(own, some, find_and_decode(own.record.model, some, options=options)))
+    limit = float(np.quantile([value for fold in folds for value in _misfits(fold)], USUAL))
+    known = adapted.record.calibration
+    try:
+        null = NullModel.of([pair for fold in folds for pair in _expectations(fold, limit)])
+    except ValueError as error:
+        _log.warning("the null distribution of the first laboratory is kept: %s", error)
+        return adapted
+    calibration = Calibration(None if known is None else known.log_r, limit, null)
+    return DGD(with_content_hash(replace(adapted.record, calibration=calibration)))
+
+
+def _taken(counts: AlignedCounts, rows: Int[np.ndarray, " some"]) -> AlignedCounts:
+    names = tuple(counts.sample_names[row] for row in rows)
+    return replace(counts, counts=counts.counts[rows], sample_names=names)
+
+
+def _log_r(fold: _Fold) -> Float[np.ndarray, " genes"] | None:
+    known = fold.model.record.calibration
+    return None if known is None else known.log_r
+
+
+def _misfits(fold: _Fold) -> list[float]:
+    """Misfit of each sample, by its measured genes; 1 if these cannot tell."""
+    seen, log_r, misfits = fold.counts.measured, _log_r(fold), []
+    for i, x in enumerate(fold.counts.counts[:, seen].astype(np.float64)):
+        mu = fold.found.means[i, seen].astype(np.float64)
+        r = (fold.found.dispersions(i) if log_r is None else np.exp(log_r))[seen]
+        told = telling_genes(mu)
+        misfits.append(misfit(mid_p_residuals(x[told], mu[told], r[told])) if len(told) else 1.0)
+    return misfits
+
+
+def _expectations(fold: _Fold, limit: float) -> list[tuple[Float[np.ndarray, " genes"], Expected]]:
+    """Reads of each sample's measured genes, and what its closest normal expects of them."""
+    posterior = Posterior(fold.model.record.model, misfit_limit=limit, log_r=_log_r(fold))
+    normal, seen, pairs = posterior.of(fold.found, fold.counts), fold.counts.measured, []
+    assert normal.departure is not None
+    assert normal.log_mean_variance is not None
+    for i, x in enumerate(fold.counts.counts[:, seen].astype(np.float64)):
+        more = normal.log_mean_variance[i, seen].astype(np.float64) + normal.departure[i]
+        pairs.append(
+            (x, Expected(normal.means[i, seen].astype(np.float64), normal.dispersions(i)[seen], more))
+        )
+    return pairs
