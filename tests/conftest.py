@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -17,3 +18,11 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _fresh_log() -> None:
+    """The package's log as Python makes it: a command that ran within the process has set its own."""
+    log = logging.getLogger("pydgd")
+    log.handlers, log.level, log.propagate = [], logging.NOTSET, True
+    log.manager._clear_cache()

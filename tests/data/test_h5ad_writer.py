@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writing h5ad: the same file as AnnData's own, and an error instead of a crash when the disk is full."""
 
+import io
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +89,27 @@ def test_the_first_error_is_kept_and_the_rest_passes_as_written(tmp_path: Path) 
         assert stream.truncate(100) == 100
         with pytest.raises(OSError, match="not open for writing"):
             stream.raise_error()
+
+
+def test_what_could_not_be_written_is_read_back(tmp_path) -> None:
+    """HDF5 crashes over bytes that are not its own; the first error is kept and the file stays short."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with FaultTolerantFile(tmp_path / "file", "w+") as file:
+        file.write(b"abcdef")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+            assert file.write(b"ghijkl") == 6
+            file.seek(20)
+            file.write(b"xyz")
+            file.seek(5)
+            file.write(b"FG")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert file.seek(0, io.SEEK_END) == 23
+        file.seek(0)
+        found = bytearray(25)
+        assert file.readinto(found) == 25
+        assert bytes(found) == b"abcdeFGhijkl" + bytes(8) + b"xyz" + bytes(2)
+        with pytest.raises(OSError, match="too large"):
+            file.raise_error()
+    assert (tmp_path / "file").read_bytes() == b"abcdefgh"

@@ -151,7 +151,8 @@ def test_fit_table_says_how_well_each_sample_fits(problem) -> None:
     assert normal.fit["dgd_component"].tolist() == normal.component.tolist()
     assert (normal.fit["dgd_converged"] == (normal.fit["dgd_newton_decrement"] < 0.01)).all()
     assert normal.fit["dgd_scaling_factor"].tolist() == normal.scaling_factors.tolist()
-    assert normal.provenance == {"model_sha256": "abc", "point": "map"}
+    asked = {"point": "map", "likelihood": "plain", "scaling": "model"}
+    assert normal.provenance == {"model_sha256": "abc", **asked}
 
 
 def test_a_planted_change_leaves_the_expected_counts_alone(problem) -> None:

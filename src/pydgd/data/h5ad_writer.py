@@ -63,13 +63,18 @@ class FaultTolerantFile(io.FileIO):
     """A file that keeps its first error, or Ctrl-C, for later and goes on as if all were well.
 
     HDF5 cannot close a file whose writes fail: it tries again when the process ends, and crashes
-    (segmentation fault, HDF5 1.14). So it never hears of the failure.
+    (segmentation fault, HDF5 1.14). So it never hears of the failure, and what it writes after that is kept
+    in memory: it reads its own bytes back, and crashes over others. `raise_error` ends this before long.
     """
 
     error: BaseException | None = None
 
+    def __init__(self, path: str | PathLike[str], mode: str) -> None:
+        super().__init__(path, mode)
+        self._kept: list[tuple[int, bytes]] = []
+
     def write(self, data: object, /) -> int:
-        """Write all of `data`, or note why not."""
+        """Write all of `data`, or keep what is left of it."""
         view = memoryview(data).cast("B")  # type: ignore[arg-type]  # h5py passes buffers
         written = 0
         while written < len(view) and self.error is None:
@@ -77,7 +82,32 @@ class FaultTolerantFile(io.FileIO):
                 written += super().write(view[written:])
             except (OSError, KeyboardInterrupt, SystemExit) as error:
                 self.error = error
+        if written < len(view):
+            start = self.tell()
+            self._kept.append((start, bytes(view[written:])))
+            self.seek(start + len(view) - written)
         return len(view)
+
+    def readinto(self, buffer: object, /) -> int:
+        """Read what was written, or would have been."""
+        if self.error is None:
+            return super().readinto(buffer)  # type: ignore[arg-type]
+        view, start = memoryview(buffer).cast("B"), self.tell()  # type: ignore[arg-type]
+        n_read = super().readinto(view) or 0
+        view[n_read:] = bytes(len(view) - n_read)
+        for place, kept in self._kept:
+            first, last = max(place, start), min(place + len(kept), start + len(view))
+            if first < last:
+                view[first - start : last - start] = kept[first - place : last - place]
+        self.seek(start + len(view))
+        return len(view)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place; the end is that of what would have been written."""
+        if whence == io.SEEK_END and self._kept:
+            ends = [place + len(kept) for place, kept in self._kept]
+            return super().seek(max(super().seek(0, io.SEEK_END), *ends) + offset)
+        return super().seek(offset, whence)
 
     def truncate(self, size: int | None = None, /) -> int:
         """Change the size, or note why not."""
