@@ -32,6 +32,7 @@ OUT_OF_RANGE = {
     "learning_rate": [0.0, -0.1, float("inf"), float("nan")],
     "schedule": ["step", None],
     "validation": [-0.1, 0.51, float("nan")],
+    "validation_seed": [-1, 2**64, 1.5],
     "group_key": [3],
     "label_key": [3],
     "validate_every": [0],

@@ -48,11 +48,12 @@ class TrainingConfig(BaseModel):
         schedule: ``one_cycle``, ``cosine`` or ``constant``.
         validation: Share of the samples (whole groups) held out to watch the likelihood; 0 for none. With
             fewer than ten groups nothing is held out.
+        validation_seed: With the groups' names it decides who is held out; `seed` does not.
         group_key: Column of `obs` whose groups are not split by the validation; None: ``donor`` if present.
         label_key: Column of `obs` that describes training samples (``tissue``); None: ``tissue`` if present.
         validate_every: Epochs between two looks at the held-out samples.
-        patience: Looks without improvement before training stops.
-        seed: Decides every random choice of the run.
+        patience: Looks in a row materially worse than the best one before training stops.
+        seed: Decides every random choice of the run but who is held out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +74,7 @@ class TrainingConfig(BaseModel):
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.03
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    validation_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     group_key: str | None = None
     label_key: str | None = None
     validate_every: Positive = 5

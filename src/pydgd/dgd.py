@@ -120,7 +120,7 @@ class DGD:
         _warn_of_shallow_samples(aligned.counts.sum(axis=1), aligned.sample_names)
         labels = _labels(adata, config)
         train, held_out = split_groups(
-            _groups(adata, config), share=config.validation, generator=np.random.default_rng(config.seed)
+            _groups(adata, config), share=config.validation, seed=config.validation_seed
         )
         watched = (aligned.counts[held_out], factors[held_out]) if held_out.size else None
         result = fit(

@@ -30,7 +30,8 @@ def test_what_is_saved_comes_back(
 ) -> None:
     """To the bit, with one stratum and with several, with r per gene and without."""
     calibration = _calibration(n_genes, n_residuals)
-    save_model(replace(record(), calibration=calibration), tmp_path / "m.dgd")
+    made = record("nb_feature_dispersion" if n_genes else "poisson")
+    save_model(replace(made, calibration=calibration), tmp_path / "m.dgd")
     found = load_model(tmp_path / "m.dgd").calibration
     assert found is not None
     assert found.tensors().keys() == calibration.tensors().keys()
@@ -61,6 +62,14 @@ def test_damage_is_refused(name: str, value: torch.Tensor, message: str) -> None
     state = {**_calibration().tensors(), f"calibration.{name}": value}
     with pytest.raises(ValueError, match=message):
         take_calibration(state, n_genes=6)
+
+
+@pytest.mark.parametrize("has_r", [True, False])
+def test_r_is_there_if_the_model_has_one(has_r: bool) -> None:
+    """Not in a Poisson model's file, nor missing from a negative binomial's."""
+    state = dict(_calibration(None if has_r else 6).tensors())
+    with pytest.raises(ValueError, match="one r per gene"):
+        take_calibration(state, n_genes=6, has_r=has_r)
 
 
 def test_tensors_of_others_are_left_alone() -> None:

@@ -102,11 +102,11 @@ def test_training_without_validation_keeps_none() -> None:
 
 def test_a_tissue_that_training_lacks_has_no_close_normal() -> None:
     """In the whole, on a simulated cohort; tissues that it has do have one."""
-    cohort = simulate_cohort(n_tissues=4, n_per_tissue=30, n_genes=150, seed=1).normals
+    cohort = simulate_cohort(n_tissues=4, n_per_tissue=60, n_genes=150, seed=1).normals
     tissues = sorted(cohort.obs["tissue"].unique())
     known = cohort[cohort.obs["tissue"] != tissues[0]]
     unseen = np.arange(known.n_obs) % 6 == 0
-    model = DGD.fit(known[~unseen].copy(), latent_dim=4, epochs=8)
+    model = DGD.fit(known[~unseen].copy(), latent_dim=4, epochs=8, validation=0.2)
     healthy = model.closest_normal(known[unseen].copy()).fit
     lacking = model.closest_normal(cohort[cohort.obs["tissue"] == tissues[0]].copy()).fit
     assert healthy["dgd_close_normal"].mean() >= 0.95

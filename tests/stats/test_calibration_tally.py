@@ -171,7 +171,7 @@ def test_variance_of_the_means_and_departure_reach_the_pit(counts, null) -> None
     uniforms = named_uniforms(SAMPLES, GENES, seed=0)
     pit = np.stack(
         [
-            randomised_pit(row, expected_of(more=1.0), uniforms=u, null=null)
+            randomised_pit(row, expected_of(more=0.4)._replace(departure=0.6), uniforms=u, null=null)
             for row, u in zip(counts, uniforms, strict=True)
         ]
     )

@@ -94,8 +94,10 @@ def test_too_few_residuals_are_refused():
         {"log_survival": np.zeros(64)},
         {"tails": np.full((1, 2, 2), -1.0)},
         {"knots": np.full((1, 2, 64), np.nan)},
+        {"tails": np.full((1, 2, 2), np.inf)},
+        {"tails": np.full((1, 2, 2), 1e-300)},
     ],
-    ids=["a survival that does not fall", "negative shape", "no numbers"],
+    ids=["a survival that does not fall", "negative shape", "no numbers", "infinite scale", "no scale"],
 )
 def test_damaged_arrays_are_refused(change):
     null = _null(np.random.default_rng(7).standard_normal(2_000))

@@ -41,6 +41,19 @@ def test_early_stopping_restores_the_best_state(monkeypatch, counts: np.ndarray,
     assert looks.to_dict() == {2: 5.0, 4: 4.0, 6: 4.5, 8: 4.2}
 
 
+def test_last_state_stays_where_the_best_is_hardly_better(
+    monkeypatch, counts: np.ndarray, fitted: Fitted
+) -> None:
+    """Of a gain of two nats a tenth counts; a fiftieth does not, nor does it stop a run."""
+    for last, kept in ((4.04, 5), (4.2, 1)):
+        seen: list[dict[str, Tensor]] = []
+        script(monkeypatch, iter([6.0, 4.0, 4.04, 4.04, 4.04, last]), seen)
+        result = fitted(counts[:50], held_out=counts[50:], epochs=5, validate_every=1, patience=2)
+        assert (result.best_epoch, len(result.history)) == (kept, 5)
+        state = result.model.state_dict()
+        assert all(torch.equal(tensor, seen[kept][name]) for name, tensor in state.items())
+
+
 def test_representations_belong_to_the_best_state(monkeypatch, counts: np.ndarray, fitted: Fitted) -> None:
     """They are those of the epoch that was kept, as a run that ends there shows."""
     script(monkeypatch, iter([3.0, 1.0, *[2.0] * 9]), [])

@@ -10,8 +10,8 @@ from pydgd.training import split_groups
 
 
 def split(groups: list[str], share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A split by a fresh generator."""
-    return split_groups(groups, share=share, generator=np.random.default_rng(seed))
+    """Shorter to write."""
+    return split_groups(groups, share=share, seed=seed)
 
 
 @given(
@@ -54,6 +54,22 @@ def test_nothing_is_held_out_of_few_groups_or_for_share_zero(n_groups: int, shar
     train, held_out = split(groups, share)
     assert train.tolist() == list(range(100))
     assert held_out.size == 0
+
+
+def test_names_decide_not_order() -> None:
+    """The same donors are held out of shuffled samples."""
+    groups = [f"s{i}" for i in range(100)]
+    shuffled = list(np.random.default_rng(0).permutation(groups))
+    assert {groups[i] for i in split(groups, 0.1)[1]} == {shuffled[i] for i in split(shuffled, 0.1)[1]}
+
+
+def test_who_is_held_out_hardly_changes_when_donors_come() -> None:
+    """Ten more of a hundred take a few places, and whoever else is held out was so before."""
+    before = set(split([f"s{i}" for i in range(100)], 0.1)[1].tolist())
+    after = set(split([f"s{i}" for i in range(110)], 0.1)[1].tolist())
+    assert len(after) == 11
+    assert len(before & after) >= 7
+    assert len({i for i in after - before if i < 100}) <= 1
 
 
 def test_seed_decides() -> None:

@@ -56,12 +56,15 @@ class Calibration:
         return {_PREFIX + name: torch.as_tensor(values).double() for name, values in arrays.items()}
 
 
-def take_calibration(state: MutableMapping[str, Tensor], *, n_genes: int) -> Calibration | None:
+def take_calibration(
+    state: MutableMapping[str, Tensor], *, n_genes: int, has_r: bool = True
+) -> Calibration | None:
     """Take a calibration's tensors out of those of a model file.
 
     Args:
         state: Tensors by name; those of the calibration are removed.
         n_genes: Number of genes of the model.
+        has_r: Whether the model has one r per gene.
 
     Returns:
         The calibration; None if there is none.
@@ -77,6 +80,11 @@ def take_calibration(state: MutableMapping[str, Tensor], *, n_genes: int) -> Cal
     expected = {"misfit_limit", "spread", "edges", "log_survival", "knots", "tails"}
     if found.keys() != expected:
         raise ValueError(f"the calibration must hold {sorted(expected)}, got {sorted(found)}")
+    if (log_r is not None) != has_r:
+        raise ValueError(
+            "the calibration must have log_r exactly if the model has one r per gene, "
+            f"which {'it has' if has_r else 'it has not'}"
+        )
     if log_r is not None and log_r.shape != (n_genes,):
         raise ValueError(f"log_r of the calibration must have {n_genes} values, got {log_r.shape}")
     shapes = {name: values.shape for name, values in found.items()}

@@ -42,7 +42,9 @@ def rebuilt(entries: Mapping[str, Any], tensors: Mapping[str, Tensor], content_h
     state = dict(tensors)
     representations = state.pop("representations")
     reference = take_reference(state, n_genes=len(entries["genes"]))
-    calibration = take_calibration(state, n_genes=len(entries["genes"]))
+    calibration = take_calibration(
+        state, n_genes=len(entries["genes"]), has_r="decoder.output_module._log_r" in state
+    )
     model = _model(entries, state)
     samples = _names("samples", entries["samples"])
     labels = entries["labels"] if entries["labels"] is None else _texts("labels", entries["labels"])

@@ -76,8 +76,11 @@ TRAINING_OPTIONS = {
     "validation": _choice(
         float, "--validation", 0.1, "Share of the samples held out to watch the likelihood; 0: none.", _RUN
     ),
+    "validation_seed": _choice(
+        int, "--validation-seed", 0, "Another number holds out others; --seed does not.", _RUN
+    ),
     "validate_every": _choice(int, "--validate-every", 5, "Epochs between two looks at them.", _RUN),
-    "patience": _choice(int, "--patience", 3, "Looks without improvement before training stops.", _RUN),
+    "patience": _choice(int, "--patience", 3, "Looks in a row that are worse before training stops.", _RUN),
     "group_key": _choice(
         str, "--group-key", None, "Column of obs whose groups are held out whole; by default donor.", _LABELS
     ),

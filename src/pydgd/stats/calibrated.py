@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from pydgd.stats.arguments import FloatArray
 from pydgd.stats.empirical_null import EmpiricalNull, LogTails
+from pydgd.stats.pooled_null import pooled_log_tails
 from pydgd.stats.residuals import mid_p_residuals
 from pydgd.stats.spread import Spread, UsualSpread, log_count_variance, widened
 
@@ -19,12 +20,22 @@ class Expected(NamedTuple):
     Attributes:
         mu: Expected reads.
         r: Inverse dispersion, inf for Poisson.
-        more: Log variance beyond that of the counts: how surely mu is known, and how far the sample departs.
+        more: Log variance beyond that of the counts: how surely mu is known.
+        departure: Log variance by which the sample departs in every gene.
     """
 
     mu: FloatArray
     r: FloatArray
     more: FloatArray
+    departure: float = 0.0
+
+    def widened(self, residuals: FloatArray) -> FloatArray:
+        """Residuals as they are once the log of a count varies by all that is known to vary."""
+        return widened(residuals, log_count_variance(self.mu, self.r), self.more + self.departure)
+
+    def spread(self, residuals: FloatArray) -> Spread | None:
+        """Where the sample's own widened residuals lie."""
+        return Spread.of(self.widened(residuals), self.mu)
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class NullModel:
         Raises:
             ValueError: If there are too few samples or genes.
         """
-        residuals = [_widened(mid_p_residuals(x, of.mu, of.r), of) for x, of in samples]
+        residuals = [of.widened(mid_p_residuals(x, of.mu, of.r)) for x, of in samples]
         spreads = [Spread.of(q, of.mu) for q, (_, of) in zip(residuals, samples, strict=True)]
         usual = UsualSpread.of(spreads)
         standard = [usual.standardise(q, spread) for q, spread in zip(residuals, spreads, strict=True)]
@@ -63,13 +74,24 @@ class NullModel:
             residuals: Mid-p quantile residuals of all measured genes: the spread is theirs.
             expected: What they are residuals from.
         """
-        wide = _widened(residuals, expected)
-        standard = self.usual.standardise(wide, Spread.of(wide, expected.mu))
-        return self.null.log_tails(standard, floor_of(expected.mu, expected.r))
+        return self.log_tails_about(expected.spread(residuals), residuals, expected)
 
+    def log_tails_about(
+        self, spread: Spread | None, residuals: Float[np.ndarray, " genes"], expected: Expected
+    ) -> LogTails:
+        """The same for any numbers on the residuals' scale, infinite ones too.
 
-def _widened(residuals: FloatArray, expected: Expected) -> FloatArray:
-    return widened(residuals, log_count_variance(expected.mu, expected.r), expected.more)
+        Args:
+            spread: Of the sample's widened residuals.
+            residuals: One for every measured gene.
+            expected: What the sample's genes are expected to be.
+        """
+        standard = self.usual.standardise(expected.widened(residuals), spread)
+        floors = floor_of(expected.mu, expected.r)
+        if expected.departure == 0:
+            return self.null.log_tails(standard, floors)
+        known = log_count_variance(expected.mu, expected.r) + expected.more
+        return pooled_log_tails(self.null, standard, floors, np.sqrt(1 + expected.departure / known))
 
 
 def floor_of(mu: Float[np.ndarray, " genes"], r: Float[np.ndarray, " genes"]) -> FloatArray:

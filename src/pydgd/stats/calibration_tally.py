@@ -135,7 +135,7 @@ def _pit(comparison: Comparison, sample: int, kind: str, uniforms: FloatArray) -
     )
     return randomised_pit(
         comparison.row(comparison.counts, sample),
-        Expected(mu, r, variance + comparison.departure[sample]),
+        Expected(mu, r, variance, float(comparison.departure[sample])),
         uniforms=uniforms,
         null=comparison.null if kind == CALIBRATED else None,
     )

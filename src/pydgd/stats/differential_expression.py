@@ -217,7 +217,7 @@ def _columns(comparison: Comparison, settings: Settings, sample: int) -> _Column
     log_nb = log_p_of(two, arguments, rule=settings.rule)
     log_p, direction = log_nb, two.direction
     if comparison.null is not None:
-        expected = Expected(mu, r, variance + comparison.departure[sample])
+        expected = Expected(mu, r, variance, float(comparison.departure[sample]))
         log_p, direction = _calibrated(comparison.null, residuals, expected, rule=settings.rule)
     down = eligible_down(mu, r, level=settings.level, rule=settings.rule)
     up = eligible_up(mu, r, level=settings.level, rule=settings.rule)

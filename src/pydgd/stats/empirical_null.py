@@ -18,6 +18,8 @@ TAIL, TAIL_SIZE = 0.01, 100
 FEWEST = 1_000
 """Of fewer residuals no tail can be told."""
 N_KNOTS = 64
+LEAST_SCALE = 1e-12
+"""Of a tail: residuals divided by it stay finite."""
 
 
 class LogTails(NamedTuple):
@@ -66,8 +68,9 @@ class EmpiricalNull:
             raise ValueError("an empirical null takes at least 2 knots")
         falling = (np.diff(self.log_survival) < 0).all() and self.log_survival[0] <= 0
         rising = (np.diff(self.edges) > 0).all() and (np.diff(self.knots) >= 0).all()
-        tails = (self.tails[..., 0] >= 0).all() and (self.tails[..., 1] > 0).all()
-        if not (falling and rising and tails and np.isfinite(self.knots).all()):
+        tails = (self.tails[..., 0] >= 0).all() and (self.tails[..., 1] >= LEAST_SCALE).all()
+        numbers = (self.edges, self.log_survival, self.knots, self.tails)
+        if not (falling and rising and tails and all(np.isfinite(values).all() for values in numbers)):
             raise ValueError("an empirical null has knots, edges or tails that are out of order")
 
     @classmethod
@@ -129,6 +132,7 @@ def _side(values: FloatArray, survival: FloatArray) -> tuple[FloatArray, tuple[f
     knots = np.quantile(values, 1 - survival)
     excess = values[values > knots[-1]] - knots[-1]
     if len(excess) < 2 or not excess.max() > 0:
-        return knots, (0.0, float(max(knots[-1] - np.median(values), np.finfo(float).eps)))
+        return knots, (0.0, float(max(knots[-1] - np.median(values), LEAST_SCALE)))
     shape, _, scale = genpareto.fit(excess, floc=0)
-    return knots, (float(shape), float(scale)) if shape > 0 else (0.0, float(excess.mean()))
+    found = (float(shape), float(scale)) if shape > 0 else (0.0, float(excess.mean()))
+    return knots, (found[0], max(found[1], LEAST_SCALE))

@@ -6,9 +6,9 @@ from jaxtyping import Float
 from scipy.special import ndtr
 
 from pydgd.stats.arguments import FloatArray, broadcast_arguments
-from pydgd.stats.calibrated import Expected, NullModel, floor_of
+from pydgd.stats.calibrated import Expected, NullModel
 from pydgd.stats.residuals import normal_quantile, randomised_quantile_residuals
-from pydgd.stats.spread import Spread, log_count_variance, widened
+from pydgd.stats.spread import Spread
 from pydgd.stats.tails import Tails, tails_of
 
 
@@ -42,14 +42,12 @@ def randomised_pit(
         >>> randomised_pit(np.zeros(2), poisson, uniforms=np.array([0.1, 0.9])).round(2)
         array([0.09, 0.81])
     """
-    mu, r, more = expected
+    mu, r = expected.mu, expected.r
     if null is None:
         return np.asarray(ndtr(randomised_quantile_residuals(counts, mu, r, uniforms=uniforms)))
     two = tails_of(broadcast_arguments(counts, mu, r))
-    usual, floors = log_count_variance(mu, r), floor_of(mu, r)
-    spread = Spread.of(widened(normal_quantile(two), usual, more), mu)
-    bounds = [widened(bound, usual, more) for bound in _bounds(two)]
-    below, up_to = (_share_below(null, bound, spread, floors) for bound in bounds)
+    spread = expected.spread(normal_quantile(two))
+    below, up_to = (_share_below(null, bound, spread, expected) for bound in _bounds(two))
     return np.asarray(below + uniforms * (up_to - below))
 
 
@@ -61,8 +59,8 @@ def _bounds(two: Tails) -> tuple[FloatArray, FloatArray]:
     return np.where(two.is_upper, near, far), np.where(two.is_upper, far, near)
 
 
-def _share_below(null: NullModel, bound: FloatArray, spread: Spread | None, floors: FloatArray) -> FloatArray:
+def _share_below(null: NullModel, bound: FloatArray, spread: Spread | None, expected: Expected) -> FloatArray:
     """Share of healthy samples' residuals below a bound."""
-    lower, upper = null.null.log_tails(null.usual.standardise(bound, spread), floors)
+    lower, upper = null.log_tails_about(spread, bound, expected)
     # The smaller tail is the exact one.
     return np.where(lower < upper, np.exp(lower), -np.expm1(upper))

@@ -117,8 +117,12 @@ def cross_fitted_log_r(
 def _expected(normal: ClosestNormal, i: int) -> Expected:
     assert normal.departure is not None
     assert normal.log_mean_variance is not None
-    more = normal.log_mean_variance[i].astype(np.float64) + normal.departure[i]
-    return Expected(normal.means[i].astype(np.float64), normal.dispersions(i), more)
+    return Expected(
+        normal.means[i].astype(np.float64),
+        normal.dispersions(i),
+        normal.log_mean_variance[i].astype(np.float64),
+        float(normal.departure[i]),
+    )
 
 
 def _misfits(held_out: AlignedCounts, found: ClosestNormal) -> list[float]:
