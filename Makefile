@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Each test process keeps to one thread; pytest-xdist runs one per core.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint slow clean
+.PHONY: demo test lint slow docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pydgd demo
@@ -22,6 +22,9 @@ lint: $(VENV)/.linted
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.documented
+	$(ONE_THREAD) $(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -41,4 +44,8 @@ $(VENV)/.tested: $(VENV)/.installed
 
 $(VENV)/.linted: $(VENV)/.tested
 	$(PIP) build hatchling import-linter mypy pandas-stubs ruff scipy-stubs
+	touch $@
+
+$(VENV)/.documented: $(VENV)/.installed
+	$(PIP) -e ".[docs]"
 	touch $@

@@ -36,13 +36,18 @@ class Figures:
         met = None if ok is None else bool(ok)
         self.figures.append({"what": what, "value": value, "must": must, "ok": met})
 
-    def finish(self) -> int:
-        """Print the table, write the JSON in one step, and return the exit code: 1 when a must is missed."""
+    def show(self) -> int:
+        """Print the table; the exit code is 1 when a must is missed."""
         for figure in self.figures:
             value, ok = figure["value"], figure["ok"]
             shown = f"{value:.3g}" if isinstance(value, float) else str(value)
             mark = {True: "ok", False: "MISSED", None: ""}[ok]
             print(f"{figure['what']:<84} {shown:>12}  {figure['must']:<28} {mark}")
+        return int(any(figure["ok"] is False for figure in self.figures))
+
+    def finish(self) -> int:
+        """Print the table, write the JSON in one step, and return the exit code: 1 when a must is missed."""
+        code = self.show()
         packages = {package: version(package) for package in PACKAGES}
         content = {
             "versions": {"python": platform.python_version(), **packages},
@@ -53,4 +58,4 @@ class Figures:
         scratch = RESULTS / f"{self.name}.json.part"
         scratch.write_text(json.dumps(content, indent=1) + "\n")
         scratch.replace(RESULTS / f"{self.name}.json")
-        return int(any(figure["ok"] is False for figure in self.figures))
+        return code

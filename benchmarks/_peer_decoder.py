@@ -6,6 +6,7 @@ Training takes a quarter of an hour at the full size, so its files are kept unde
 
 import hashlib
 import json
+import resource
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from _peer_venv import run_peer
+from _peer_venv import peer_python, run_peer
 from pydgd.core.decoder import Decoder, from_peer_state_dict
 from pydgd.core.latent import prior_from_peer
 from pydgd.core.model import JointModel
@@ -148,9 +149,21 @@ def trained_by_peer(shape: PeerShape, counts: np.ndarray) -> Path:
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        peer_python()
+        before = _processor_of_children()
         run_peer(_TRAIN, *shape.arguments(folder, counts))
-        (folder / "done").touch()
+        (folder / "done").write_text(str(_processor_of_children() - before))
     return folder
+
+
+def training_seconds(folder: Path) -> float:
+    """Processor seconds of the training that made a folder, the start of its process included."""
+    return float((folder / "done").read_text())
+
+
+def _processor_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def imported(shape: PeerShape, folder: Path) -> JointModel:

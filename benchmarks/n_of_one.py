@@ -92,12 +92,17 @@ def add(figures, name, value, *, suffix="", must=True):
     figures.add(name + suffix, float(value), ", ".join(parts), ok)
 
 
-def other_tenths():
-    """Models of the same seed that hold other donors out, so that they train and are calibrated on others."""
+def split_of_benchmark():
+    """The shared benchmark's training samples."""
     spec = importlib.util.spec_from_file_location("shared_benchmark", BENCH / "n_of_one.py")
     shared = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(shared)
-    train = shared.split(argparse.Namespace(dev=False))[0]
+    return shared.split(argparse.Namespace(dev=False))[0]
+
+
+def other_tenths():
+    """Models of the same seed that hold other donors out, so that they train and are calibrated on others."""
+    train = split_of_benchmark()
     return [pydgd.DGD.fit(train, seed=0, validation_seed=number) for number in OTHER_TENTHS]
 
 

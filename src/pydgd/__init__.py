@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydgd._version import __version__
 
 if TYPE_CHECKING:
-    from pydgd import data, errors, report, tl
-    from pydgd import plotting as pl
+    from pydgd import data, errors, pl, report, tl
     from pydgd.calibration import calibration_report
     from pydgd.data import GeneTable, read_counts
     from pydgd.dgd import DGD
@@ -57,7 +56,7 @@ _WHERE = {
     "data": ("pydgd.data", None),
     "differential_expression": ("pydgd.differential", "differential_expression"),
     "errors": ("pydgd.errors", None),
-    "pl": ("pydgd.plotting", None),
+    "pl": ("pydgd.pl", None),
     "read_counts": ("pydgd.data", "read_counts"),
     "report": ("pydgd.report", None),
     "tl": ("pydgd.tl", None),

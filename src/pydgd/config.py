@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from pydgd.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
-Activation = Literal["relu", "elu", "silu", "gelu", "softplus", "tanh"]
+Activation = Literal["relu", "elu", "silu", "gelu", "softplus", "tanh", "identity"]
 CovarianceType = Literal[
     "full", "tied", "diagonal", "spherical", "tied_diagonal", "tied_spherical", "isotropic", "fixed"
 ]
@@ -35,7 +35,8 @@ class TrainingConfig(BaseModel):
             tied_diagonal, tied_spherical; for ``gradient`` diagonal, isotropic or fixed. None: tied for
             ``em``, diagonal for ``gradient``.
         n_units_hidden_layers: Widths of the decoder's hidden layers; none makes it linear on the link scale.
-        activations: One name per hidden layer, or one name for all: relu, elu, silu, gelu, softplus, tanh.
+        activations: One name per hidden layer, or one name for all: relu, elu, silu, gelu, softplus, tanh,
+            identity (a linear layer: see docs/capacity.md).
         output_module: Distribution of the counts, see `pydgd.core.outputmodules.OUTPUT_MODULES`.
         output_activation: ``softplus`` or ``sigmoid``.
         dropout: Share of hidden units silenced in training.

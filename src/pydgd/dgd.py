@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`DGD`: a trained model as its user meets it, with names at every edge."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -30,26 +29,32 @@ from pydgd.data import (
     align_to_genes,
     as_counts,
     count_rows,
-    detected_genes,
     match_genes,
-    scaling_factors,
-    typical_profile,
 )
 from pydgd.data.blocks import AnyMatrix
-from pydgd.errors import ConfigError, TrainingError
+from pydgd.errors import ConfigError, NamesError
 from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closest_normal_chunks
 from pydgd.inference.closest_normal import find_and_decode
 from pydgd.inference.fit_reference import fit_reference
 from pydgd.inference.flags import FitFlags
-from pydgd.inference.imputation import check_targets, imputed
+from pydgd.inference.imputation import checked_targets, imputed
 from pydgd.inference.neighbours import TrainingSamples
 from pydgd.inference.posterior import Posterior
-from pydgd.training import EpochReport, TrainingResult, calibrate, fit, split_groups
-
-_log = logging.getLogger(__name__)
-
-# Share of the median depth below which a training sample is most likely a failed library.
-SHALLOW = 0.01
+from pydgd.training import (
+    CapacitySearch,
+    Checkpoints,
+    Cohort,
+    EpochReport,
+    TrainingResult,
+    calibrate,
+    cohort_in_memory,
+    cohort_on_disk,
+    fit,
+    search_capacity,
+)
+from pydgd.training.cohort import modelled_genes, sample_groups, sample_labels
+from pydgd.training.fine_tuning import fine_tuned, fine_tuning_config
+from pydgd.training.replay import Samples
 
 POINTS = ("posterior", "map")
 """What `DGD.closest_normal` can return: ``posterior``, which takes out by how much the whole sample departs
@@ -81,22 +86,26 @@ class DGD:
     @classmethod
     def fit(
         cls,
-        data: AnnData | pd.DataFrame | AnyMatrix,
+        data: AnnData | pd.DataFrame | AnyMatrix | CountRows,
         *,
         sample_names: Iterable[str] | None = None,
         genes: Iterable[str] | None = None,
         progress: Callable[[EpochReport], None] | None = None,
+        checkpoints: Checkpoints | None = None,
         **options: Any,  # noqa: ANN401  # checked by TrainingConfig
     ) -> "DGD":
         """Train on the counts of healthy samples.
 
-        Samples and genes are sorted by name first, so their order in `data` changes nothing.
+        Samples and genes are sorted by name first, so their order in `data` changes nothing. Counts that stay
+        in their file are read in its order, some at a time, so that their number does not matter.
 
         Args:
             data: Counts, samples × genes; a NumPy array or SciPy sparse matrix needs both kinds of names.
+                Those of a backed AnnData, and of `pydgd.data.open_counts`, stay on the disk.
             sample_names: Names of the rows of an array.
             genes: Names of the columns of an array.
             progress: Called after every epoch.
+            checkpoints: Where the state of the run is kept, so that it can be resumed after a failure.
             **options: Fields of `pydgd.config.TrainingConfig`, such as ``latent_dim=64, seed=0``.
 
         Returns:
@@ -104,51 +113,156 @@ class DGD:
 
         Raises:
             ConfigError: If an option is unknown or out of range.
+            CheckpointError: If a kept state is damaged, of another training, or not to be resumed.
             CountsError: If the counts are not counts.
             NamesError: If sample or gene names are missing or repeated.
+            OutputError: If the state of the run cannot be kept.
             TrainingError: If there are too few samples, or fewer than two genes have reads.
+        """
+        config = training_config(**options)
+        if isinstance(data, CountRows) or (isinstance(data, AnnData) and data.isbacked):
+            cohort = cohort_on_disk(count_rows(data), config)
+        else:
+            cohort = cohort_in_memory(as_counts(data, sample_names=sample_names, genes=genes), config)
+        result = fit(
+            cohort.training,
+            genes=cohort.genes,
+            profile=cohort.profile,
+            config=config,
+            held_out=cohort.watched,
+            progress=progress,
+            checkpoints=checkpoints,
+            facts={"samples": cohort.sample_names, "versions": versions()},
+        )
+        return cls(with_content_hash(_calibrated(_record(result, cohort), cohort)))
+
+    @classmethod
+    def search_capacity(
+        cls,
+        data: AnnData | pd.DataFrame | AnyMatrix,
+        *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        heads: Iterable[str] | None = None,
+        latent_dims: Iterable[int] | None = None,
+        n_components: Iterable[int] | None = None,
+        **options: Any,  # noqa: ANN401  # checked by TrainingConfig
+    ) -> CapacitySearch:
+        """Find the latent size, head and number of components for `fit`; what `options` give is not varied.
+
+        Args:
+            data: Counts of healthy samples of at least ten donors, as in `fit`.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
+            progress: Called with trainings done and in all.
+            heads: Some of ``linear``, ``low-rank`` and ``mlp``; all by default.
+            latent_dims: By default steps around what `fit` would take.
+            n_components: Likewise.
+            **options: Other options of `fit`.
+
+        Returns:
+            A table of what was tried, and the options of the best: ``DGD.fit(data, **found.options)``.
+
+        Raises:
+            ConfigError: If an option is unknown or out of range.
+            CountsError: If the counts are not counts.
+            NamesError: If sample or gene names are missing or repeated.
+            TrainingError: If there are fewer than ten donors, or fewer than two genes have reads.
+
+        Example:
+            >>> from pydgd.data import simulate_cohort
+            >>> cohort = simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=200, seed=0)
+            >>> found = DGD.search_capacity(cohort.normals, heads=["linear"], latent_dims=[2, 8], epochs=4)
+            >>> found.table["head"].unique(), found.options["latent_dim"] in (2, 8)
+            (array(['linear'], dtype=object), True)
         """
         config = training_config(**options)
         adata = as_counts(data, sample_names=sample_names, genes=genes)
         adata = adata[adata.obs_names.argsort(), adata.var_names.argsort()]
-        adata = adata[:, _modelled_genes(adata, config)]
-        aligned = align_to_genes(adata, list(adata.var_names))
-        profile = typical_profile(aligned.counts, rule=config.scaling, sample_names=aligned.sample_names)
-        factors = scaling_factors(
-            aligned.counts, rule=config.scaling, profile=profile, sample_names=aligned.sample_names
-        )
-        _warn_of_shallow_samples(aligned.counts.sum(axis=1), aligned.sample_names)
-        labels = _labels(adata, config)
-        train, held_out = split_groups(
-            _groups(adata, config), share=config.validation, seed=config.validation_seed
-        )
-        watched = (aligned.counts[held_out], factors[held_out]) if held_out.size else None
-        result = fit(
-            aligned.counts[train],
-            factors[train],
-            genes=aligned.genes,
-            profile=profile,
-            config=config,
-            held_out=watched,
+        adata = adata[:, modelled_genes(adata.X, config)]
+        return search_capacity(
+            align_to_genes(adata, list(adata.var_names)),
+            sample_groups(adata.obs, config),
+            config,
+            heads=heads,
+            latent_dims=latent_dims,
+            n_components=n_components,
             progress=progress,
         )
-        record = _record(result, adata, train, labels, n_held_out=int(held_out.size))
-        rest = replace(
-            aligned,
-            counts=aligned.counts[held_out],
-            sample_names=tuple(adata.obs_names[held_out]),
+
+    def fine_tune(
+        self,
+        data: AnnData | pd.DataFrame | AnyMatrix,
+        *,
+        sample_names: Iterable[str] | None = None,
+        genes: Iterable[str] | None = None,
+        replay: AnnData | pd.DataFrame | None = None,
+        more_dimensions: int | None = None,
+        more_components: int | None = None,
+        progress: Callable[[EpochReport], None] | None = None,
+        **options: Any,  # noqa: ANN401  # checked by TrainingConfig
+    ) -> "DGD":
+        """A model that knows new healthy samples, such as those of further tissues, as well as the old ones.
+
+        The old samples are replayed from the model: it is trained on the new ones and on what it expects at
+        the old ones' representations. With the old samples themselves (`replay`) p-values are calibrated on
+        both; else on the new ones, or as before, whichever is the more cautious.
+
+        Args:
+            data: Counts of healthy samples that the model has not seen, with all of its genes, as in `fit`.
+            sample_names: Names of the rows of an array.
+            genes: Names of the columns of an array.
+            replay: Counts of the samples that the model was trained on, if they are at hand.
+            more_dimensions: Latent dimensions to add; by default one per 6 new samples, at most 64. A decoder
+                with hidden layers keeps its own.
+            more_components: Components to add; by default one per 20 new samples, at most 30.
+            progress: Called after every epoch.
+            **options: ``epochs`` (20 by default), ``learning_rate`` (0.01), ``batch_size``, ``validation``,
+                ``validation_seed``, ``group_key``, ``label_key`` and ``seed`` of `fit`.
+
+        Returns:
+            Another model; this one is not changed.
+
+        Raises:
+            ConfigError: If an option is unknown or out of range.
+            CountsError: If the counts are not counts.
+            GeneMismatchError: If genes of the model are missing.
+            NamesError: If sample or gene names are missing or repeated, or new samples are among the old.
+            TrainingError: If there are too few new samples.
+
+        Example:
+            >>> from pydgd.data import simulate_cohort
+            >>> normals = simulate_cohort(n_tissues=3, n_per_tissue=30, n_genes=200, seed=0).normals
+            >>> new = normals.obs["tissue"] == normals.obs["tissue"].iloc[-1]
+            >>> model = DGD.fit(normals[~new], latent_dim=4, epochs=5)
+            >>> model.fine_tune(normals[new], epochs=5)
+            DGD(... 8 latent dimensions, 3 components, ... training samples)
+        """
+        config = fine_tuning_config(self.record, **options)
+        new = self._samples(as_counts(data, sample_names=sample_names, genes=genes), config)
+        old = None if replay is None else self._samples(as_counts(replay), config)
+        _refuse_known_samples(new, self.record.sample_names if old is None else old.counts.sample_names)
+        record = fine_tuned(
+            self.record,
+            new,
+            config,
+            replay=old,
+            more_dimensions=more_dimensions,
+            more_components=more_components,
+            progress=progress,
         )
-        found = find_and_decode(record.model, rest) if held_out.size else None
-        reference = fit_reference(rest, found, _training_samples(record))
-        calibration = calibrate(
-            record.model,
-            representations=record.representations,
-            counts=aligned.counts[train],
-            scaling_factors=factors[train],
-            held_out=rest,
-            found=found,
+        versions_now = {**record.provenance, "versions": versions()}
+        return DGD(with_content_hash(replace(record, provenance=versions_now)))
+
+    def _samples(self, adata: AnnData, config: TrainingConfig) -> Samples:
+        adata = adata[adata.obs_names.argsort()]
+        labels = sample_labels(adata.obs, config)
+        return Samples(
+            align_to_genes(adata, self.genes, min_shared=1.0),
+            sample_groups(adata.obs, config),
+            None if labels is None else labels.tolist(),
         )
-        return cls(with_content_hash(replace(record, reference=reference, calibration=calibration)))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to one file (safetensors; no code inside), replacing what is there.
@@ -339,7 +453,7 @@ class DGD:
             Without calibration, or with ``point="map"``, intervals leave out how surely the mean is known.
 
         Raises:
-            ConfigError: If `level` is not between 0 and 1, or `targets` is unknown.
+            ConfigError: If `level` is not between 0 and 1, or `targets` is unknown or names no gene.
             GeneMismatchError: If the model lacks a gene, or too few genes are shared.
 
         Example:
@@ -350,8 +464,8 @@ class DGD:
             >>> found.shape == (cohort.cases.n_obs, 3), sorted(found.layers)
             (True, ['lower', 'mean', 'upper'])
         """
-        check_targets(targets, level=level, genes=self.genes)
-        return imputed(self.closest_normal(query, **search), targets=targets, level=level)
+        wanted = checked_targets(targets, level=level, genes=self.genes)
+        return imputed(self.closest_normal(query, **search), targets=wanted, level=level)
 
     @cached_property
     def _posterior(self) -> Posterior | None:
@@ -462,6 +576,14 @@ def check_point(point: str) -> None:
         raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
 
 
+def _refuse_known_samples(new: Samples, known: Iterable[str]) -> None:
+    if seen := sorted(set(new.counts.sample_names) & set(known)):
+        raise NamesError(
+            f"{len(seen)} of {len(new.groups)} new samples are among those that the model knows (first: "
+            f"{seen[0]!r}); leave them out"
+        )
+
+
 def _overruled(options: SearchOptions | None, **asked: str | None) -> SearchOptions:
     """Options with what was asked for by itself."""
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
@@ -482,75 +604,37 @@ def _training_samples(record: ModelRecord) -> TrainingSamples:
     return TrainingSamples(record.model.prior, record.representations, record.labels)
 
 
-def _record(
-    result: TrainingResult, adata: AnnData, train: np.ndarray, labels: np.ndarray | None, *, n_held_out: int
-) -> ModelRecord:
-    """What is kept of a run on the rows `train` of `adata`."""
+def _record(result: TrainingResult, cohort: Cohort) -> ModelRecord:
+    """What is kept of a run."""
     return ModelRecord(
         model=result.model.eval(),
         representations=result.representations,
-        sample_names=tuple(adata.obs_names[train]),
-        labels=None if labels is None else tuple(labels[train]),
+        sample_names=cohort.sample_names,
+        labels=cohort.labels,
         history=result.history,
         options=result.config.model_dump(mode="json"),
         provenance={
-            "n_training_samples": int(train.size),
-            "n_held_out_samples": n_held_out,
-            "n_genes": adata.n_vars,
+            "n_training_samples": len(cohort.sample_names),
+            "n_held_out_samples": len(cohort.held_out.sample_names),
+            "n_genes": len(cohort.genes),
             "best_epoch": result.best_epoch,
             "versions": versions(),
         },
     )
 
 
-def _modelled_genes(adata: AnnData, config: TrainingConfig) -> np.ndarray:
-    seen = detected_genes(adata.X, min_share=config.min_detected)
-    if seen.sum() < 2:
-        raise TrainingError(
-            f"training needs at least 2 genes: {seen.sum()} of {adata.n_vars:,} has reads in more than "
-            f"{config.min_detected:.0%} of the {adata.n_obs} samples; lower min_detected or check the counts"
-        )
-    _log.info(
-        "modelling %d of %d genes, those seen in more than %.0f %% of the samples",
-        seen.sum(),
-        adata.n_vars,
-        100 * config.min_detected,
+def _calibrated(record: ModelRecord, cohort: Cohort) -> ModelRecord:
+    """The record with what the samples held out tell of healthy ones."""
+    rest = cohort.held_out
+    found = find_and_decode(record.model, rest) if len(rest.sample_names) else None
+    return replace(
+        record,
+        reference=fit_reference(rest, found, _training_samples(record)),
+        calibration=calibrate(
+            record.model,
+            representations=record.representations,
+            counts=cohort.training,
+            held_out=rest,
+            found=found,
+        ),
     )
-    return seen
-
-
-def _warn_of_shallow_samples(reads: np.ndarray, sample_names: tuple[str, ...]) -> None:
-    shallow = np.flatnonzero(reads < SHALLOW * np.median(reads))
-    if shallow.size:
-        _log.warning(
-            "%d samples have less than %.0f %% of the median reads (first: %r, %d reads); leave them out?",
-            shallow.size,
-            100 * SHALLOW,
-            sample_names[shallow[0]],
-            reads[shallow[0]],
-        )
-
-
-def _column(adata: AnnData, name: str | None, *, usual: str, option: str) -> pd.Series | None:
-    """A column of `obs` as text, missing values as they are."""
-    if name is not None and name not in adata.obs:
-        raise ConfigError(
-            f"{option} {name!r} is not a column of obs; there are {', '.join(adata.obs.columns)}"
-        )
-    found = name or (usual if usual in adata.obs else None)
-    if found is None:
-        return None
-    return pd.Series(
-        [np.nan if pd.isna(value) else str(value) for value in adata.obs[found]], adata.obs_names
-    )
-
-
-def _groups(adata: AnnData, config: TrainingConfig) -> list[str]:
-    groups = _column(adata, config.group_key, usual="donor", option="group_key")
-    # A sample of unknown group is a group of its own: together, the unknown would be one large group.
-    return list(adata.obs_names if groups is None else groups.fillna(adata.obs_names.to_series()))
-
-
-def _labels(adata: AnnData, config: TrainingConfig) -> np.ndarray | None:
-    labels = _column(adata, config.label_key, usual="tissue", option="label_key")
-    return None if labels is None else labels.fillna("unknown").to_numpy()

@@ -34,6 +34,10 @@ class TrainingError(PyDGDError, RuntimeError):
     """Training cannot start or cannot go on with these data."""
 
 
+class CheckpointError(PyDGDError, RuntimeError):
+    """The kept state of an interrupted training is damaged, of another training, or in the way."""
+
+
 class ConvergenceError(PyDGDError, ArithmeticError):
     """A series or fraction has not settled: what it has come to is not the result."""
 

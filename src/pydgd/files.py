@@ -25,6 +25,7 @@ _REPAIRS = {
     errno.EROFS: ("the file system is read-only", "choose a folder that you may write to"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
     errno.EIO: ("the disk reports an error", "choose another disk"),
+    errno.ESTALE: ("the network file system lost the file", "write again, or to a local disk"),
 }
 
 

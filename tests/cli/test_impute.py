@@ -40,6 +40,27 @@ def test_impute_takes_names(pydgd, cohort, panel, tmp_path) -> None:
     assert "'nobody'" in done.err
 
 
+def test_names_may_have_spaces_and_repeats(pydgd, cohort, panel, tmp_path) -> None:
+    """As a list in a sentence has them; nothing but commas is no list."""
+    first, second = DGD.load(cohort / "normals.dgd").genes[-2:]
+    arguments = ["impute", cohort / "normals.dgd", panel, "-o", tmp_path / "i.h5ad", "--targets"]
+    assert pydgd(*arguments, f"{second}, {first},{second} ,").code == 0
+    assert anndata.read_h5ad(tmp_path / "i.h5ad").var_names.tolist() == [second, first]
+    done = pydgd(*arguments, " , ")
+    assert done.code == 2
+    assert "targets names no gene" in done.err
+
+
+@pytest.mark.parametrize("name", ["i.h5ad", "i.zarr"])
+def test_nothing_to_impute_is_said(pydgd, cohort, tmp_path, name: str) -> None:
+    """Counts of all genes, with the repair; no file is left."""
+    done = pydgd("impute", cohort / "normals.dgd", cohort / "cases.h5ad", "-o", tmp_path / name)
+    assert done.code == 2
+    assert "cases.h5ad lacks none of the model's" in done.err
+    assert "--targets all" in done.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", ["closest-normal", "impute"])
 @pytest.mark.parametrize("options", [("--likelihood", "contaminated"), ("--scaling", "fitted")])
 def test_options_of_the_search(

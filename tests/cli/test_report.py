@@ -5,7 +5,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from anndata import read_h5ad
+
+from pydgd.data.h5ad_writer import write_h5ad
 
 
 def data_of(path: Path) -> dict:
@@ -72,3 +76,36 @@ def test_bad_options_are_one_clear_message(pydgd, cohort, tmp_path, monkeypatch,
     assert result.code == 2
     assert words in result.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["de", "report"])
+@pytest.mark.parametrize(
+    "option", [("--point", "posterior"), ("--likelihood", "contaminated"), ("--scaling", "fitted")]
+)
+def test_options_of_the_search_are_refused_beside_a_saved_one(
+    pydgd, results, tmp_path, command: str, option: tuple[str, str]
+) -> None:
+    """They could change nothing; `pydgd de` has the same options."""
+    output = tmp_path / ("de.csv" if command == "de" else "report.html")
+    saved = ["--normal", results / "normal.h5ad"]
+    result = pydgd(command, results / "normals.dgd", results / "cases.h5ad", "-o", output, *saved, *option)
+    assert result.code == 2
+    assert (
+        f"error: {option[0]} is about the search, which --normal saves: leave {option[0]} out" in result.err
+    )
+    assert result.err.count("\n") == 1
+    assert not output.exists()
+
+
+def test_healthy_samples_are_read_as_the_counts_are(pydgd, cohort, tmp_path) -> None:
+    """All but the choice of samples, which is about the counts' own columns."""
+    for name in ("cases", "normals"):
+        adata = read_h5ad(cohort / f"{name}.h5ad")
+        adata.layers["raw"] = adata.X.copy()
+        adata.X = np.log1p(adata.X)
+        write_h5ad(adata, tmp_path / f"{name}.h5ad")
+    page = tmp_path / "report.html"
+    arguments = [cohort / "normals.dgd", tmp_path / "cases.h5ad", "-o", page, "--layer", "raw"]
+    result = pydgd("report", *arguments, "--where", "kind=changed", "--healthy", tmp_path / "normals.h5ad")
+    assert result.code == 0, result.err
+    assert "on 40 further healthy samples" in page.read_text()

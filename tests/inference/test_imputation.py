@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reads of genes that a query lacks, with intervals that hold."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy import special, stats
@@ -96,7 +99,37 @@ def test_refuses_unknown_targets(model, panel) -> None:
         model.impute(panel[:1], targets=[model.genes[0], "X"])
 
 
+@pytest.mark.parametrize("kind", [iter, dict.fromkeys, pd.Index, np.array])
+def test_targets_may_be_any_iterable(model, panel, kind) -> None:
+    """One that can be read only once among them."""
+    names = list(model.genes[:3])
+    assert model.impute(panel[:2], targets=kind(names)).var_names.tolist() == names
+
+
+def test_targets_count_once_and_are_not_none(model, panel) -> None:
+    """A gene that is named twice has one column."""
+    first, second = model.genes[:2]
+    found = model.impute(panel[:2], targets=[second, first, second])
+    assert found.var_names.tolist() == [second, first]
+    with pytest.raises(ConfigError, match="targets names no gene; give names"):
+        model.impute(panel[:2], targets=[])
+
+
+@pytest.mark.parametrize("r", [1e-30, 1e-12, 1e-6, 1e-3, 1.0, 1e8, 1e30])
+def test_bounds_hold_for_any_dispersion(model, panel, r: float) -> None:
+    """Those of a negative binomial where nothing else varies much: within the SciPy quantiles of that."""
+    normal = model.closest_normal(panel[:2])
+    r_of_all = np.full(len(normal.genes), r)
+    sure = replace(normal, r=r_of_all, log_mean_variance=np.full_like(normal.means, 1e-9), departure=None)
+    found = imputed(sure, targets="all", level=0.5)
+    mean = sure.means.astype(np.float64)
+    shape = min(r, 1e12)
+    for layer, share in (("lower", 0.25), ("upper", 0.75)):
+        expected = stats.nbinom(shape, shape / (shape + mean)).ppf(share)
+        np.testing.assert_allclose(found.layers[layer], expected, rtol=1e-3, atol=1)
+
+
 def test_inverse_trigamma_is_the_inverse() -> None:
-    """From 1e-6 to 1e9."""
-    x = np.logspace(-6, 9, 40)
+    """From 1e-50 to 1e50."""
+    x = np.logspace(-50, 50, 201)
     np.testing.assert_allclose(inverse_trigamma(special.polygamma(1, x)), x, rtol=1e-9)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Closest normals from a file are those of the search, to the bit, or refused by name."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,43 @@ def test_other_counts_of_the_same_names_are_refused(saved) -> None:
     query.X[3, 5] += 1
     with pytest.raises(CountsError, match="sample 'S3' had the scaling factor"):
         SavedNormal.read(path).of(given.model, align_to_genes(query, given.model.genes))
+
+
+def test_reads_that_changed_genes_are_refused(saved) -> None:
+    """The scaling factor is the same: two columns changed names."""
+    given, query, path = saved
+    brightest = np.argsort(query.X[3])[-1]
+    query.X[3, [0, brightest]] = query.X[3, [brightest, 0]]
+    with pytest.raises(CountsError, match=r"sample 'S3' was .* nats from its closest normal and is"):
+        SavedNormal.read(path).of(given.model, align_to_genes(query, given.model.genes))
+
+
+@pytest.mark.parametrize("name", ["nb_feature_dispersion", "poisson"])
+@pytest.mark.parametrize("times", [1, 1000])
+def test_last_bits_of_another_processor_pass(
+    problem: Callable, tmp_path: Path, name: str, times: int
+) -> None:
+    """Deep samples and those that fit badly among them."""
+    given, path = problem(name, n_samples=6), tmp_path / "normal.h5ad"
+    query = query_of(given)
+    query.X = query.X * np.int32(times)
+    adata = found(given, query).to_anndata(query)
+    adata.obs["dgd_nll"] *= 1 + 1e-6
+    adata.obs["dgd_scaling_factor"] *= 1 + 1e-15
+    write_parts([adata], path)
+    back = SavedNormal.read(path).of(given.model, align_to_genes(query, given.model.genes))
+    assert len(back.sample_names) == 6
+
+
+def test_a_sample_twice_in_the_file_is_refused_by_name(saved) -> None:
+    """Two files were put together."""
+    _, _, path = saved
+    once = anndata.read_h5ad(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # AnnData's, of names that are not unique
+        anndata.concat([once, once[:1]], uns_merge="first").write_h5ad(path)
+    with pytest.raises(FileFormatError, match=r"normal.h5ad: sample 'S0' is there more than once"):
+        SavedNormal.read(path)
 
 
 def test_another_point_is_refused(saved) -> None:

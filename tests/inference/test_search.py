@@ -221,6 +221,16 @@ def test_few_reads_leave_the_prior(problem, name: str, widths: tuple[int, ...]) 
     assert (log_prob(found.z) > log_prob(made.model.prior.means.double()).max() - 10).all()
 
 
+@kinds
+def test_deep_counts_that_nothing_explains_are_searched(problem, name: str, widths: tuple[int, ...]) -> None:
+    """Where nearly all genes are aberrant, rounding leaves the curvature indefinite: still an answer each."""
+    made = problem(name, widths=widths, n_samples=5, n_genes=120)
+    options = SearchOptions(likelihood="contaminated")
+    found = find_representations(made.model, 1e4 * made.counts, 1e4 * made.counts.sum(dim=1), options=options)
+    assert found.z.isfinite().all()
+    assert found.value.isfinite().all()
+
+
 def test_counts_of_a_model_in_float64(problem) -> None:
     """A decoder turned to double precision is searched in double precision."""
     made = problem()

@@ -5,7 +5,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import same_color, to_rgba
 from sklearn.decomposition import PCA
 
 from pydgd.plotting import latent_map
@@ -157,3 +157,29 @@ def test_the_legend_shows_a_star_of_no_colour(ax) -> None:
     )
     assert handles["queries"].get_marker() == "*"
     assert handles["queries"].get_color() == "white"
+
+
+def test_labels_that_only_queries_have_are_in_the_legend(ax) -> None:
+    """As stars of their colour; labels that training samples have as well stand there once."""
+    z = np.random.default_rng(0).normal(size=(6, 3))
+    latent_map(
+        z,
+        labels=["liver"] * 3 + ["lung"] * 3,
+        queries=z[:3],
+        query_labels=["tumour", "lung", "cell line"],
+        ax=ax,
+    )
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "liver",
+        "lung",
+        "queries",
+        "cell line",
+        "tumour",
+    ]
+    drawn = next(found for found in ax.collections if found.get_label() == "queries").get_facecolors()
+    stars = {
+        text.get_text(): line for text, line in zip(legend.get_texts()[2:], legend.get_lines(), strict=True)
+    }
+    assert same_color(stars["tumour"].get_color(), drawn[0])
+    assert same_color(stars["cell line"].get_color(), drawn[2])

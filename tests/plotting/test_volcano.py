@@ -55,8 +55,11 @@ def test_colours_follow_both_cutoffs_and_the_direction(ax) -> None:
     assert points(ax)["up"].tolist() == [[2.0, pytest.approx(9 / np.log(10))]]
     assert points(ax)["down"][:, 0].tolist() == [-2.0]
     assert sorted(points(ax)["unchanged"][:, 0]) == [0.9, 1.5, 3.0]
-    up, down = (found for found in ax.collections if str(found.get_label()).split()[0] in ("up", "down"))
+    drawn = {str(found.get_label()).split()[0]: found for found in ax.collections}
+    up, down = drawn["up"], drawn["down"]
     assert not same_color(up.get_facecolor()[0], down.get_facecolor()[0])
+    heights = [np.asarray(found.get_paths()[0].vertices)[0, 1] for found in (up, down)]
+    assert heights[0] > 0 > heights[1], "triangles point up and down"
     other = volcano(table, padj=0.5, log2fc=0.0, ax=ax.figure.add_subplot())
     assert sorted(points(other)["up"][:, 0]) == [0.9, 1.5, 2.0, 3.0]
 

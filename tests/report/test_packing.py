@@ -41,3 +41,16 @@ def test_the_same_numbers_give_the_same_text() -> None:
     """No time is in it."""
     values = np.arange(12.0).reshape(2, 6)
     assert packed(values, bits=(12, 12)) == packed(values, bits=(12, 12))
+
+
+@pytest.mark.parametrize("edge", [1.0, 1.3, float(np.nextafter(1.0, 2.0))])
+def test_no_number_is_rounded_across_an_edge(edge) -> None:
+    """What a threshold calls is called after rounding too, and nothing else; it stays as close."""
+    rng = np.random.default_rng(0)
+    near = edge * (1 + rng.normal(size=5_000) * 1e-4) * rng.choice([-1, 1], 5_000)
+    values = np.concatenate([near, [edge, -edge, 1.0, 0.0, np.nan]])[None]
+    plain = unpacked(packed(values, bits=(12,)), 1)
+    assert ((np.abs(plain) >= edge) != (np.abs(values) >= edge)).any()
+    found = unpacked(packed(values, bits=(12,), edges=(edge,)), 1)
+    np.testing.assert_array_equal(np.abs(found) >= edge, np.abs(values) >= edge)
+    np.testing.assert_allclose(found, values, rtol=2.0**-12)

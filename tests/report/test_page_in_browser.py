@@ -120,6 +120,28 @@ def test_another_sample_can_be_chosen(page: Page, written: Written) -> None:
     assert [button.text for button in pressed] == [SAMPLES[2]]
 
 
+def test_of_two_quick_clicks_the_last_decides(page: Page) -> None:
+    """Though the first sample takes longer to unpack."""
+    page.driver.execute_script(
+        """
+        const unpack = Response.prototype.arrayBuffer;
+        let calls = 0;
+        Response.prototype.arrayBuffer = async function () {
+          const wait = calls++ === 0 ? 500 : 0;
+          await new Promise((done) => setTimeout(done, wait));
+          return unpack.call(this);
+        };
+        const buttons = document.querySelectorAll("#samples tbody button");
+        buttons[1].click();
+        buttons[2].click();
+        """
+    )
+    time.sleep(1.0)
+    assert page.find("#sample-title").text == SAMPLES[2]
+    pressed = page.driver.find_elements("css selector", "#samples [aria-pressed=true]")
+    assert [button.text for button in pressed] == [SAMPLES[2]]
+
+
 def test_gene_sets_are_listed_as_text(page: Page) -> None:
     """The set that a changed gene is in, by name, with numbers."""
     assert set(page.texts("#sets tbody th")) == {"<i>half</i>", "other"}

@@ -30,8 +30,10 @@ def test_a_close_normal_says_so() -> None:
     verdict = Verdict.of(fit(), LIMITS)
     assert verdict.level == "close"
     assert verdict.headline.startswith("There is a close normal")
-    assert verdict.nearest == "colon 4, rectum 1"
+    assert verdict.nearest == "colon (4 of 5), rectum (1 of 5)"
     text = " ".join(verdict.details)
+    assert "The nearest healthy samples: colon (4 of 5), rectum (1 of 5)." in text
+    assert "hold: colon (93 %)." in text
     assert "Misfit of the counts 1.1, within the limit of 2" in text
     assert "Distance to healthy samples 7, within the limit of 10" in text
 
@@ -57,7 +59,13 @@ def test_without_a_reference_it_is_not_known() -> None:
     verdict = Verdict.of(row, None)
     assert verdict.level == "unknown"
     assert "limit" not in " ".join(verdict.details)
-    assert verdict.nearest == "colon 0.93"
+    assert verdict.nearest == "colon (93 %)"
+
+
+def test_labels_with_numbers_and_commas_keep_them() -> None:
+    """Only the last number of each is the count."""
+    verdict = Verdict.of(fit(dgd_nearest_labels="skin, sun 2 3, lung 2"), LIMITS)
+    assert verdict.nearest == "skin, sun 2 (3 of 5), lung (2 of 5)"
 
 
 def test_a_panel_and_a_search_that_did_not_settle_are_told() -> None:

@@ -29,3 +29,10 @@ def study() -> Study:
     model = DGD.fit(simulation.normals, latent_dim=4, n_components=3, epochs=10)
     normal = model.closest_normal(simulation.cases)
     return Study(simulation, model, normal, differential_expression(simulation.cases, normal))
+
+
+@pytest.fixture(scope="session")
+def other_model() -> DGD:
+    """As many latent dimensions as the study's model, other genes."""
+    normals = simulate_cohort(n_tissues=2, n_per_tissue=20, n_genes=100, seed=4).normals
+    return DGD.fit(normals, latent_dim=4, n_components=3, epochs=2)

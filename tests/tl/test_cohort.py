@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from pydgd import tl
-from pydgd.errors import ConfigError, NamesError
+from pydgd.errors import ConfigError, GeneMismatchError, NamesError
 from pydgd.tl.chance import log_chance_of_as_many
 
 GENES = [f"G{i}" for i in range(10)]
@@ -35,14 +35,25 @@ FOUR = {"S1": {"G0": 1, "G1": -1}, "S2": {"G0": 1, "G1": 1}, "S3": {"G0": 1}, "S
 
 def test_chance_of_as_many_is_binomial_for_equal_rates() -> None:
     """And right by enumeration for others; tails beyond the smallest float stay."""
-    tail = log_chance_of_as_many(np.full(30, 0.1))
+    tail = log_chance_of_as_many(np.full((31, 30), 0.1), np.arange(31))
     np.testing.assert_allclose(tail, binom.logsf(np.arange(-1, 30), 30, 0.1), rtol=1e-10, atol=1e-14)
-    rates = np.array([0.0, 0.3, 0.9])
+    rates = np.array([[0.0, 0.3, 0.9]])
     for n in range(4):
         outcomes = [o for o in product((0, 1), repeat=3) if sum(o) >= n]
-        expected = sum(np.prod(np.where(o, rates, 1 - rates)) for o in outcomes)
-        assert np.exp(log_chance_of_as_many(rates)[n]) == pytest.approx(expected, abs=1e-15)
-    assert log_chance_of_as_many(np.full(500, 0.01))[-1] == pytest.approx(500 * np.log(0.01))
+        expected = sum(np.prod(np.where(o, rates[0], 1 - rates[0])) for o in outcomes)
+        assert np.exp(log_chance_of_as_many(rates, np.array([n]))[0]) == pytest.approx(expected, abs=1e-15)
+    all_of_many = log_chance_of_as_many(np.full((1, 500), 0.01), np.array([500]))
+    assert all_of_many[0] == pytest.approx(500 * np.log(0.01))
+
+
+def test_chances_do_not_depend_on_the_other_rows() -> None:
+    """Rows are worked off in blocks of like counts."""
+    generator = np.random.default_rng(0)
+    rates = generator.uniform(0, 0.3, (1200, 12)) * generator.integers(0, 2, (1200, 12))
+    counts = generator.integers(0, 5, 1200)
+    together = log_chance_of_as_many(rates, counts)
+    alone = [log_chance_of_as_many(rates[[i]], counts[[i]])[0] for i in range(1200)]
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_recurrence_counts_samples_and_asks_chance() -> None:
@@ -132,6 +143,15 @@ def test_matrix_of_calls() -> None:
     chosen = tl.call_matrix(cohort(FOUR), genes=["G9", "G1", "X"])
     assert chosen.columns.tolist() == ["G9", "G1", "X"]
     assert chosen["X"].isna().all()
+    with pytest.raises(GeneMismatchError, match=r"none of the 1 gene \(first: \['X'\]\) is in the table"):
+        tl.call_matrix(cohort(FOUR), genes=["X"])
+
+
+@pytest.mark.parametrize("analysis", [tl.recurrence, tl.consensus, tl.group_summary])
+def test_a_cohort_without_a_tested_gene_is_refused(analysis) -> None:
+    """In words, as there is nothing to count."""
+    with pytest.raises(ConfigError, match="no gene was tested: padj is missing in all rows"):
+        analysis(cohort(FOUR).assign(padj=np.nan))
 
 
 def test_real_tables_go_through(study) -> None:

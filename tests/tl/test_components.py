@@ -92,6 +92,9 @@ def test_labels_of_queries_go_by_name(study) -> None:
         tl.component_labels(study.model, study.normal)
     with pytest.raises(NamesError, match="none of the samples"):
         tl.component_labels(study.model, study.normal, labels={"other": "x"})
+    twice = pd.Series(["x", "y"], index=[study.normal.sample_names[0]] * 2)
+    with pytest.raises(NamesError, match="has more than one label"):
+        tl.component_labels(study.model, study.normal, labels=twice)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,27 @@ def test_positions_of_another_space_are_refused(study, source: pd.DataFrame, wor
     """With both numbers."""
     with pytest.raises(ConfigError, match=words):
         tl.responsibilities(study.model, source)
+
+
+def test_a_table_of_positions_goes_by_the_names_of_its_columns(study) -> None:
+    """Not by their order; one that lacks a dimension is refused."""
+    z = study.model.representations
+    shuffled = z[["z3", "z1", "z4", "z2"]].assign(age=40.0)
+    pd.testing.assert_frame_equal(
+        tl.responsibilities(study.model, shuffled), tl.responsibilities(study.model)
+    )
+    with pytest.raises(ConfigError, match="lacks z2 of the model's 4 dimensions"):
+        tl.responsibilities(study.model, z.rename(columns={"z2": "z5"}))
+    with pytest.raises(ConfigError, match="have 5 dimensions, the model has 4"):
+        tl.responsibilities(study.model, z.assign(z5=0.0))
+
+
+def test_closest_normals_of_another_model_are_refused(study, other_model) -> None:
+    """As many dimensions do not make it the same space."""
+    for normal in (study.normal, study.normal.to_anndata(study.simulation.cases)):
+        for analysis in (tl.responsibilities, tl.component_densities, tl.typical_samples):
+            with pytest.raises(ConfigError, match="are of another model: SHA-256"):
+                analysis(other_model, normal)
 
 
 def test_counts_without_positions_are_refused(study) -> None:

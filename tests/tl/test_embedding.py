@@ -201,3 +201,15 @@ def test_other_files_are_no_embeddings(tmp_path: Path, study) -> None:
             tl.Embedding.load(tmp_path / "bad")
     with pytest.raises(OutputError, match="folder"):
         tl.fit_embedding(table()).save(tmp_path / "no" / "e")
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_samples_without_differences(rows: int) -> None:
+    """PCA puts them in one place, quietly; t-SNE would crash and is not begun."""
+    same = pd.DataFrame(1.0, index=[f"S{i}" for i in range(rows)], columns=["z1", "z2"])
+    for method in ("pca", "kpca"):
+        found = tl.fit_embedding(same, method, n_components=1)
+        np.testing.assert_allclose(found.coordinates, 0.0, atol=1e-12)
+    for method in ("mds", "tsne"):
+        with pytest.raises(ConfigError, match=f"{method} has no differences between samples"):
+            tl.fit_embedding(same, method, n_components=1)

@@ -77,6 +77,8 @@ def test_progress_counts_samples() -> None:
         ({"permutations": 1}, ConfigError, "permutations is 1"),
         ({"weight": -1.0}, ConfigError, "weight is -1"),
         ({"threads": 0}, ConfigError, "threads is 0"),
+        ({"seed": -1}, ConfigError, "seed is -1"),
+        ({"rank_by": "gene"}, ConfigError, "'gene' holds no numbers"),
         ({"min_genes": 0}, ConfigError, "min_genes is 0"),
         ({"rank_by": "lfc"}, ConfigError, "lacks the columns lfc"),
         ({"gene_sets": {"S": ["X"]}}, GeneMismatchError, "names of the same kind"),
@@ -86,6 +88,27 @@ def test_what_makes_no_sense_is_refused(options: dict, error: type[Exception], w
     """With what was given."""
     with pytest.raises(error, match=words):
         tl.gsea(table("S1"), **{"gene_sets": SETS, **options})
+
+
+def test_a_ranking_that_says_nothing_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """Equal values leave a sample out, with a warning; infinite ones are refused."""
+    flat = pd.concat([table("S1"), table("S2").assign(stat=1.0)])
+    assert tl.gsea(flat, SETS, permutations=10)["sample"].unique().tolist() == ["S1"]
+    assert "sample 'S2' has 300 tested genes of 1 different value" in caplog.text
+    with pytest.raises(GeneMismatchError, match="the genes have no ranking"):
+        tl.gsea(table("S1").assign(stat=0.0), SETS, permutations=10)
+    with pytest.raises(ConfigError, match="'stat' holds infinite values"):
+        tl.gsea(table("S1").replace({"stat": {table("S1")["stat"][0]: np.inf}}), SETS)
+    with pytest.raises(GeneMismatchError, match="no sample can be tested"):
+        tl.gsea(table("S1").head(0), SETS)
+
+
+def test_a_set_of_all_tested_genes_is_left_out() -> None:
+    """It has no end of the ranking to be at."""
+    found = tl.gsea(table("S1"), {**SETS, "every": GENES}, permutations=10)
+    assert "every" not in set(found["gene_set"])
+    with pytest.raises(GeneMismatchError, match="no sample can be tested"):
+        tl.gsea(table("S1"), {"every": GENES}, permutations=10)
 
 
 def test_a_gene_twice_is_refused() -> None:

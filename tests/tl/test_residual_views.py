@@ -78,6 +78,13 @@ def test_genes_by_residual_counts_measured_samples() -> None:
         tl.genes_by_residual(z, below=1.0, above=1.0)
 
 
+def test_a_gene_that_was_never_measured_recurs_nowhere() -> None:
+    """It lies within no threshold."""
+    z = pd.DataFrame({"A": [0.0, 0.0], "C": [np.nan, np.nan]}, index=["S1", "S2"])
+    table = tl.residual_recurrence(tl.genes_by_residual(z))
+    assert table.loc[table["n_samples"] == 0, "genes"].tolist() == ["A", "A"]
+
+
 def test_residual_recurrence_lists_every_gene_once_per_side() -> None:
     """From 0 to all samples, both sides."""
     z = pd.DataFrame({"A": [0.0, 0.0], "B": [-1.0, 1.0], "C": [-2.0, -5.0]}, index=["S1", "S2"])

@@ -100,6 +100,7 @@ def test_representations_follow_a_changed_gene_to_first_order(study) -> None:
         core.decoder.float()
     normal = study.normal
     state = normal.to_anndata(study.simulation.cases)[:1].copy()
+    del state.uns["dgd"]  # which names the study's model
     state.obsm["X_dgd_map"], state.obs["dgd_scaling_factor"] = centre.numpy(), 1000.0
     table = tl.representation_sensitivity(model, state).set_index("gene")
     for gene in genes:
@@ -148,3 +149,11 @@ def test_what_makes_no_sense_is_refused(study, call, words: str) -> None:
     """With what was given."""
     with pytest.raises(ConfigError, match=words):
         call(study)
+
+
+def test_closest_normals_of_another_model_are_refused(study, other_model: DGD) -> None:
+    """In both forms and both directions: as many dimensions do not make it the same space."""
+    for normal in (study.normal, study.normal.to_anndata(study.simulation.cases)):
+        for analysis in (tl.gene_sensitivity, tl.representation_sensitivity):
+            with pytest.raises(ConfigError, match="are of another model: SHA-256"):
+                analysis(other_model, normal)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """New samples out of a model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,15 @@ def test_a_poisson_model_scatters_less(study) -> None:
     assert "dgd_r" not in drawn.var
     high = mu > 50
     assert (drawn.X.var(axis=0)[high] / mu[high]).mean() == pytest.approx(1, abs=0.1)
+
+
+def test_counts_beyond_32_bits_stay_positive(study) -> None:
+    """A gamma mean with a small r reaches far."""
+    record = study.model.record
+    wild = replace(record.calibration, log_r=np.full(len(study.model.genes), np.log(0.05)))
+    drawn = tl.sample_counts(DGD(replace(record, calibration=wild)), 5, reads=1e9)
+    assert drawn.X.max() > np.iinfo(np.int32).max
+    assert drawn.X.min() >= 0
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from anndata import AnnData
 
 from pydgd.checkpoints.calibration import Calibration
 from pydgd.data import AlignedCounts, align_to_genes, scaling_factors
 from pydgd.inference.closest_normal import find_and_decode
-from pydgd.training import TrainingResult, calibrate
+from pydgd.training import CountsInMemory, TrainingResult, calibrate
 
 N_HELD_OUT = 20
 
@@ -36,11 +37,11 @@ def _held_out(result: TrainingResult, rows: np.ndarray) -> AlignedCounts:
 def _calibration(result: TrainingResult, counts: np.ndarray, rows: np.ndarray) -> Calibration | None:
     seen, held_out = _training(counts), _held_out(result, rows)
     profile = result.model.profile.double().numpy()
+    factors = scaling_factors(seen, rule=result.model.scaling, profile=profile)
     return calibrate(
         result.model.eval(),
         representations=result.representations,
-        counts=seen,
-        scaling_factors=scaling_factors(seen, rule=result.model.scaling, profile=profile),
+        counts=CountsInMemory(torch.as_tensor(seen), torch.as_tensor(factors, dtype=torch.float32)),
         held_out=held_out,
         found=find_and_decode(result.model, held_out) if len(rows) else None,
     )

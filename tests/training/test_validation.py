@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydgd.training import split_groups
+from pydgd.training.validation import MOST_HELD_OUT
 
 
 def split(groups: list[str], share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,3 +78,12 @@ def test_seed_decides() -> None:
     groups = [f"s{i}" for i in range(100)]
     assert split(groups, 0.1, 0)[1].tolist() == split(groups, 0.1, 0)[1].tolist()
     assert split(groups, 0.1, 0)[1].tolist() != split(groups, 0.1, 1)[1].tolist()
+
+
+def test_large_groups_do_not_fill_the_memory() -> None:
+    """Of a study of thousands that is held out, some watch, and none trains."""
+    groups = [f"study {i % 10}" for i in range(40_000)]
+    train, held_out = split_groups(groups, share=0.1)
+    assert len(held_out) <= 2 * MOST_HELD_OUT
+    assert len({groups[i] for i in held_out}) == 1
+    assert len(train) == 36_000

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from pydgd.cli.common import Choice
 from pydgd.cli.outputs import TABLES
 
 _CALLS = "What is called"
+VIEWS = "Further tables"
 
 ResultTable = Annotated[
     Path,
@@ -50,3 +52,14 @@ GroupColumn = Annotated[
         show_default=False,
     ),
 ]
+
+
+def further_table(name: str, says: str) -> Choice:
+    """An option that writes one more table.
+
+    Args:
+        name: With its dashes.
+        says: What the table holds.
+    """
+    kind = typer.Option(name, metavar="TABLE", help=says, show_default=False, rich_help_panel=VIEWS)
+    return Choice(Annotated[Path | None, kind], None)

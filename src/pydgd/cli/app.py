@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pydgd._version import __version__
+from pydgd.cli.adapt import adapt
 from pydgd.cli.calibrate import calibrate
 from pydgd.cli.closest_normal import closest_normal
 from pydgd.cli.cohort import COHORT_OPTIONS, cohort
@@ -16,6 +17,7 @@ from pydgd.cli.de_options import DE_OPTIONS
 from pydgd.cli.demo import demo
 from pydgd.cli.download_options import DOWNLOAD_OPTIONS
 from pydgd.cli.embed import EMBED_OPTIONS, embed
+from pydgd.cli.fine_tune import FINE_TUNE_OPTIONS, fine_tune
 from pydgd.cli.gene_sets import GENE_SET_OPTIONS, gene_sets
 from pydgd.cli.genes import genes
 from pydgd.cli.impute import impute
@@ -43,6 +45,8 @@ app = typer.Typer(
 
 for _name, _command, _options in (
     ("train", train, READING_OPTIONS | TRAINING_OPTIONS),
+    ("fine-tune", fine_tune, FINE_TUNE_OPTIONS),
+    ("adapt", adapt, READING_OPTIONS),
     ("closest-normal", closest_normal, READING_OPTIONS | SEARCH_OPTIONS),
     ("de", de, READING_OPTIONS | SEARCH_OPTIONS | DE_OPTIONS),
     ("impute", impute, READING_OPTIONS | SEARCH_OPTIONS),

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`pydgd closest-normal`: what would these samples look like if they were healthy?"""
 
-import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pydgd.cli import options as shared
-from pydgd.cli.outputs import Announcement, check_output
-from pydgd.cli.reading import Reading
+from pydgd.cli.found import AnnDataFile, write_found
 from pydgd.cli.terminal import Terminal
 
 
@@ -17,16 +14,7 @@ def closest_normal(
     terminal: Terminal,
     model: shared.ModelFile,
     counts: shared.CountsFile,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="H5AD",
-            help="File to write: *.h5ad, or a folder *.zarr.",
-            show_default=False,
-        ),
-    ],
+    output: AnnDataFile,
     *,
     means: Annotated[
         bool,
@@ -47,20 +35,12 @@ def closest_normal(
     there already is replaced. However many the samples, memory holds at most 64 of them at a time if COUNTS
     is an h5ad.
     """
-    start = time.monotonic()
-    reading = Reading.take(options)
-    check_output(output, [".h5ad", ".zarr"], inputs=[model, counts])
-    from pydgd import DGD
-    from pydgd.cli.search import search_file
-    from pydgd.data.growing import write_parts
-    from pydgd.dgd import check_point
-    from pydgd.inference import SearchOptions
-
-    check_point(point)
-    SearchOptions(**options)
-    trained = DGD.load(model)
-    news = Announcement(output)
     asked = dict(point=point, min_shared=min_shared, gene_table=gene_table, **options)
-    with search_file(terminal, trained, counts, reading, **asked) as pairs:
-        write_parts((normal.to_anndata(part, means=means) for part, normal in pairs), output)
-    news.say(terminal, since=start)
+    write_found(
+        terminal,
+        model,
+        counts,
+        output,
+        lambda _: lambda part, normal: normal.to_anndata(part, means=means),
+        **asked,
+    )

@@ -3,7 +3,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,25 +12,25 @@ from pydgd.cli.common import Choice
 from pydgd.cli.outputs import TABLES, check_output
 from pydgd.cli.terminal import Terminal
 
-_VIEWS = "Further tables"
-
-
-def _table(name: str, says: str) -> Choice:
-    kind = typer.Option(name, metavar="TABLE", help=says, show_default=False, rich_help_panel=_VIEWS)
-    return Choice(Annotated[Path | None, kind], None)
-
-
 COHORT_OPTIONS = {
-    "consensus": _table("--consensus", "Write the genes that the samples of a group agree about."),
-    "summary": _table("--summary", "Write how many genes are called in the samples of each group."),
-    "samples": _table("--samples", "Write how many genes are called in each sample, most first."),
-    "genes": _table("--genes", "Write in how many samples each gene is called, most first."),
-    "matrix": _table("--matrix", "Write calls, samples x genes: 1 up, -1 down, 0 not called."),
+    "consensus": shared.further_table(
+        "--consensus", "Write the genes that the samples of a group agree about."
+    ),
+    "summary": shared.further_table(
+        "--summary", "Write how many genes are called in the samples of each group."
+    ),
+    "samples": shared.further_table(
+        "--samples", "Write how many genes are called in each sample, most first."
+    ),
+    "genes": shared.further_table("--genes", "Write in how many samples each gene is called, most first."),
+    "matrix": shared.further_table("--matrix", "Write calls, samples x genes: 1 up, -1 down, 0 not called."),
     "min_share": Choice(
         Annotated[
             float,
             typer.Option(
-                "--min-share", help="Share of samples that agree, for --consensus.", rich_help_panel=_VIEWS
+                "--min-share",
+                help="Share of samples that agree, for --consensus.",
+                rich_help_panel=shared.VIEWS,
             ),
         ],
         0.5,
@@ -40,7 +39,9 @@ COHORT_OPTIONS = {
         Annotated[
             int,
             typer.Option(
-                "--min-samples", help="Fewest samples that agree, for --consensus.", rich_help_panel=_VIEWS
+                "--min-samples",
+                help="Fewest samples that agree, for --consensus.",
+                rich_help_panel=shared.VIEWS,
             ),
         ],
         2,
@@ -49,7 +50,10 @@ COHORT_OPTIONS = {
         Annotated[
             int | None,
             typer.Option(
-                "--top", help="Only so many genes in --matrix.", show_default=False, rich_help_panel=_VIEWS
+                "--top",
+                help="Only so many genes in --matrix.",
+                show_default=False,
+                rich_help_panel=shared.VIEWS,
             ),
         ],
         None,

@@ -4,7 +4,7 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -49,7 +49,8 @@ def with_common_options(
     """Add ``--threads``, ``--quiet``, ``--verbose`` and ``--debug`` to a command and hand it a `Terminal`.
 
     Args:
-        command: Its first parameter is the terminal; the others are its own options.
+        command: Its first parameter is the terminal; the others are its own options. One called ``given``
+            gets the names of the options that the user gave, be it with their defaults.
         more: Further options, passed on as keyword arguments.
 
     Returns:
@@ -57,11 +58,24 @@ def with_common_options(
     """
 
     @functools.wraps(command)
-    def run(*, threads: int | None, quiet: bool, verbose: bool, debug: bool, **options: Any) -> None:  # noqa: ANN401
+    def run(
+        *,
+        context: Any,  # noqa: ANN401  # typer's, which it has more than one class for
+        threads: int | None,
+        quiet: bool,
+        verbose: bool,
+        debug: bool,
+        **options: Any,  # noqa: ANN401  # the command's
+    ) -> None:
         _set_threads(threads)
+        if asks_what_was_given:
+            options["given"] = _given(context, options)
         command(Terminal.open(quiet=quiet, verbose=verbose, debug=debug), **options)
 
-    own = [p for p in list(inspect.signature(command).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
+    parameters = inspect.signature(command).parameters
+    asks_what_was_given = "given" in parameters
+    own = [p for p in list(parameters.values())[1:] if p.kind is not p.VAR_KEYWORD and p.name != "given"]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     added = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=choice.default, annotation=choice.kind
@@ -69,9 +83,13 @@ def with_common_options(
         for name, choice in {**(more or {}), **_COMMON}.items()
     ]
     # typer reads the signature and the annotations; those of `run` itself say nothing.
-    run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # inspect's protocol
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+    run.__signature__ = inspect.Signature([*own, context, *added])  # type: ignore[attr-defined]  # inspect's protocol
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, context, *added)}
     return run
+
+
+def _given(context: Any, names: Iterable[str]) -> frozenset[str]:  # noqa: ANN401  # see above
+    return frozenset(name for name in names if context.get_parameter_source(name).name != "DEFAULT")
 
 
 def _set_threads(n_threads: int | None) -> None:

@@ -10,7 +10,7 @@ import typer
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import TABLES, Announcement, check_output
 from pydgd.cli.reading import Reading
-from pydgd.cli.search_options import SEARCH_OPTIONS
+from pydgd.cli.search_options import SEARCH_OPTIONS, refuse_with_saved_normal
 from pydgd.cli.terminal import Terminal
 
 
@@ -29,6 +29,7 @@ def de(
         ),
     ],
     *,
+    given: frozenset[str],
     point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
     gene_table: shared.GeneTableFile = None,
@@ -45,6 +46,7 @@ def de(
     reading = Reading.take(testing)
     normal = testing.pop("normal")
     searching = {name: testing.pop(name) for name in SEARCH_OPTIONS}
+    refuse_with_saved_normal(given)
     check_output(
         output,
         (*TABLES, ".h5ad", ".zarr"),
@@ -65,8 +67,8 @@ def de(
     saved = None if normal is None else SavedNormal.read(normal)
     news = Announcement(output)
     with (
-        open_rows(terminal, counts, reading, genes=trained.genes) as given,
-        named_as(terminal, given, trained.genes, gene_table) as query,
+        open_rows(terminal, counts, reading, genes=trained.genes) as rows,
+        named_as(terminal, rows, trained.genes, gene_table) as query,
     ):
         found = (
             search(terminal, trained, query, point=point, min_shared=min_shared, **searching)

@@ -2,11 +2,122 @@
 """A training run in words. Heavy: commands import it when they run."""
 
 import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from anndata import AnnData
+
+from pydgd.cli.counts import open_rows
 from pydgd.cli.facts import fit_in_words
+from pydgd.cli.outputs import Announcement
 from pydgd.cli.progress import Progress, duration
+from pydgd.cli.reading import Reading
+from pydgd.cli.terminal import Terminal
+from pydgd.data import CountRows
+from pydgd.data.memory import available_memory
 from pydgd.dgd import DGD
-from pydgd.training import EpochReport
+from pydgd.errors import OutputError
+from pydgd.training import Checkpoints, EpochReport
+from pydgd.training.ranks import Ranks, process_group
+
+IN_MEMORY_BYTES = 16
+"""Bytes that training takes for every count in memory: as read, of the model's genes, and to train on."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A training as a command runs it, alone or with other processes.
+
+    Attributes:
+        terminal: Where it is told; only one of several processes speaks.
+        output: The model's file.
+        checkpoints: Where its state is kept; None for nowhere.
+        ranks: This process among those that train together.
+    """
+
+    terminal: Terminal
+    output: Path
+    checkpoints: Checkpoints | None
+    ranks: Ranks
+
+    @classmethod
+    @contextmanager
+    def joined(cls, terminal: Terminal, output: Path, *, minutes: float, resume: bool) -> Iterator["Fitting"]:
+        """Join the processes that torchrun started, if it did.
+
+        Args:
+            terminal: The user's.
+            output: The model's file.
+            minutes: Between two kept states; 0 for none.
+            resume: Whether to go on from one.
+        """
+        folder = output.with_name(f"{output.name}.checkpoint")
+        every = 60.0 * minutes if minutes > 0 else math.inf
+        checkpoints = Checkpoints(folder, every, resume) if minutes > 0 or resume else None
+        with process_group() as ranks:
+            heard = terminal if ranks.index == 0 else replace(terminal, quiet=True)
+            yield cls(heard, output, checkpoints, ranks)
+
+    @contextmanager
+    def opened(self, path: Path, reading: Reading, *, stream: bool | None) -> Iterator[AnnData | CountRows]:
+        """Counts in memory, or left in their file.
+
+        Args:
+            path: A file, a folder, or a pattern.
+            reading: What the user said about them.
+            stream: Whether to leave them there; None to decide by the memory there is.
+        """
+        with open_rows(self.terminal, path, reading) as rows:
+            yield rows if self._streams(rows, path, asked=stream) else in_memory(rows)
+
+    def _streams(self, rows: CountRows, path: Path, *, asked: bool | None) -> bool:
+        """What was asked for, or whether the processes of this machine cannot each hold the counts."""
+        if asked is not None:
+            return asked
+        n_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.ranks.size > 1 else 1
+        free, needed = available_memory(), rows.n_obs * rows.n_vars * IN_MEMORY_BYTES * n_here
+        # Each process sees other memory, and all must take the same way.
+        streams = self.ranks.agreed(wish=free is not None and needed > free)
+        if streams:
+            self.terminal.say(
+                f"training reads {path} part by part: in memory it would take {needed / 2**30:.1f} GiB"
+            )
+        return streams
+
+    def run(self, data: AnnData | CountRows, options: Mapping[str, Any], *, since: float) -> None:
+        """Train, and write the model.
+
+        Args:
+            data: Counts.
+            options: Of `DGD.fit`.
+            since: When the command began.
+        """
+        try:
+            with self.terminal.progress("training", "epochs") as report:
+                model = DGD.fit(data, progress=EpochNotes(report), checkpoints=self.checkpoints, **options)
+            if self.ranks.index == 0:
+                self._save(model, since=since)
+        except (KeyboardInterrupt, SystemExit, OutputError, MemoryError):
+            if self.checkpoints is not None and self.checkpoints.has_state:
+                self.terminal.say("the state of the training was kept: go on with --resume")
+            raise
+
+    def _save(self, model: DGD, *, since: float) -> None:
+        self.terminal.say(fit_summary(model))
+        news = Announcement(self.output)
+        model.save(self.output)
+        if self.checkpoints is not None:
+            self.checkpoints.delete()
+        news.say(self.terminal, since=since)
+
+
+def in_memory(counts: AnnData | CountRows) -> AnnData:
+    """All counts at once."""
+    return counts if isinstance(counts, AnnData) else counts.read(0, counts.n_obs)
 
 
 class EpochNotes:

@@ -1,32 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`pydgd impute`: how many reads would the genes that were not measured have?"""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pydgd.cli import options as shared
-from pydgd.cli.outputs import Announcement, check_output
-from pydgd.cli.reading import Reading
+from pydgd.cli.found import AnnDataFile, write_found
 from pydgd.cli.terminal import Terminal
+from pydgd.errors import GeneMismatchError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from pydgd import DGD
+    from pydgd.inference import ClosestNormal
 
 
 def impute(
     terminal: Terminal,
     model: shared.ModelFile,
     counts: shared.CountsFile,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="H5AD",
-            help="File to write: *.h5ad, or a folder *.zarr.",
-            show_default=False,
-        ),
-    ],
+    output: AnnDataFile,
     *,
     targets: Annotated[
         str,
@@ -49,23 +46,38 @@ def impute(
     The h5ad holds the samples of COUNTS and these genes: X and layers["mean"] (expected reads at the sample's
     depth), layers["lower"] and layers["upper"], and the fit in obs. A file that is there already is replaced.
     """
-    start = time.monotonic()
-    reading = Reading.take(options)
-    check_output(output, [".h5ad", ".zarr"], inputs=[model, counts])
-    from pydgd import DGD
-    from pydgd.cli.search import search_file
-    from pydgd.data.growing import write_parts
-    from pydgd.dgd import check_point
-    from pydgd.inference import SearchOptions
-    from pydgd.inference.imputation import check_targets, imputed
-
-    check_point(point)
-    SearchOptions(**options)
-    trained = DGD.load(model)
-    wanted = targets if targets in ("missing", "all") else targets.split(",")
-    check_targets(wanted, level=level, genes=trained.genes)
-    news = Announcement(output)
     asked = dict(point=point, min_shared=min_shared, gene_table=gene_table, **options)
-    with search_file(terminal, trained, counts, reading, **asked) as pairs:
-        write_parts((imputed(normal, targets=wanted, level=level) for _, normal in pairs), output)
-    news.say(terminal, since=start)
+    wanted = _Wanted(counts, targets, level)
+    write_found(terminal, model, counts, output, wanted.of, **asked)
+
+
+class _Wanted:
+    """Which genes are imputed, and how.
+
+    Args:
+        counts: File of the counts, for error messages.
+        targets: ``missing``, ``all``, or names with commas between.
+        level: As in `DGD.impute`.
+    """
+
+    def __init__(self, counts: Path, targets: str, level: float) -> None:
+        self._counts, self._level = counts, level
+        names = [name for part in targets.split(",") if (name := part.strip())]
+        self._targets = targets if targets in ("missing", "all") else names
+
+    def of(self, model: "DGD") -> "Callable[[AnnData, ClosestNormal], AnnData]":
+        """What makes a part of the result; refuses genes that the model lacks."""
+        from pydgd.inference.imputation import checked_targets, imputed
+
+        targets = checked_targets(self._targets, level=self._level, genes=model.genes)
+
+        def part_of(_: "AnnData", normal: "ClosestNormal") -> "AnnData":
+            part = imputed(normal, targets=targets, level=self._level)
+            if part.n_vars:
+                return part
+            raise GeneMismatchError(
+                f"{self._counts} lacks none of the model's {len(model.genes):,} genes: nothing is missing; "
+                "name genes with --targets, or --targets all"
+            )
+
+        return part_of

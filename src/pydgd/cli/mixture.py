@@ -14,22 +14,16 @@ from pydgd.cli.outputs import TABLES, check_output
 from pydgd.cli.terminal import Terminal
 from pydgd.errors import ConfigError
 
-_VIEWS, _NEW = "Further tables", "New samples"
-
-
-def _table(name: str, says: str) -> Choice:
-    kind = typer.Option(name, metavar="TABLE", help=says, show_default=False, rich_help_panel=_VIEWS)
-    return Choice(Annotated[Path | None, kind], None)
-
+_NEW = "New samples"
 
 MIXTURE_OPTIONS = {
-    "densities": _table("--densities", "Write log joint densities per component, nats."),
-    "typical": _table("--typical", "Write the most typical samples of each component."),
-    "labels": _table("--labels", "Write what each component is made of, e.g. tissues."),
+    "densities": shared.further_table("--densities", "Write log joint densities per component, nats."),
+    "typical": shared.further_table("--typical", "Write the most typical samples of each component."),
+    "labels": shared.further_table("--labels", "Write what each component is made of, e.g. tissues."),
     "n_typical": Choice(
         Annotated[
             int,
-            typer.Option("--n-typical", help="Typical samples per component.", rich_help_panel=_VIEWS),
+            typer.Option("--n-typical", help="Typical samples per component.", rich_help_panel=shared.VIEWS),
         ],
         5,
     ),

@@ -50,46 +50,30 @@ Sample = Annotated[
 LabelTop = Annotated[int, typer.Option("--label-top", min=0, help="How many genes to name.")]
 
 
-def volcano(
-    terminal: Terminal,
-    table: analysis_options.ResultTable,
-    output: Picture,
-    *,
-    sample: Sample = None,
-    padj: analysis_options.Padj = 0.05,
-    log2fc: analysis_options.Log2FC = 1.0,
-    label_top: LabelTop = 10,
-    **picture: Any,  # noqa: ANN401  # PICTURE_OPTIONS
-) -> None:
-    """How much each gene of a sample changed against how sure that is."""
-    from pydgd import pl
-    from pydgd.cli.drawing import draw_table
+def _of_genes(kind: str, says: str) -> Callable[..., None]:
+    """A command that draws the called genes of a sample and names the surest of them."""
 
-    draw_table(
-        terminal, table, output, picture, pl.volcano,
-        sample=sample, padj=padj, log2fc=log2fc, label_top=label_top,
-    )  # fmt: skip
+    def command(
+        terminal: Terminal,
+        table: analysis_options.ResultTable,
+        output: Picture,
+        *,
+        sample: Sample = None,
+        padj: analysis_options.Padj = 0.05,
+        log2fc: analysis_options.Log2FC = 1.0,
+        label_top: LabelTop = 10,
+        **picture: Any,  # noqa: ANN401  # PICTURE_OPTIONS
+    ) -> None:
+        from pydgd import pl
+        from pydgd.cli.drawing import draw_table
 
+        draw_table(
+            terminal, table, output, picture, getattr(pl, kind),
+            sample=sample, padj=padj, log2fc=log2fc, label_top=label_top,
+        )  # fmt: skip
 
-def ma(
-    terminal: Terminal,
-    table: analysis_options.ResultTable,
-    output: Picture,
-    *,
-    sample: Sample = None,
-    padj: analysis_options.Padj = 0.05,
-    log2fc: analysis_options.Log2FC = 1.0,
-    label_top: LabelTop = 10,
-    **picture: Any,  # noqa: ANN401  # PICTURE_OPTIONS
-) -> None:
-    """How much each gene of a sample changed against how many reads are expected."""
-    from pydgd import pl
-    from pydgd.cli.drawing import draw_table
-
-    draw_table(
-        terminal, table, output, picture, pl.ma,
-        sample=sample, padj=padj, log2fc=log2fc, label_top=label_top,
-    )  # fmt: skip
+    command.__doc__ = says
+    return command
 
 
 def observed_expected(
@@ -298,8 +282,8 @@ def loss_history(
 
 
 PLOTS: dict[str, Callable[..., None]] = {
-    "volcano": volcano,
-    "ma": ma,
+    "volcano": _of_genes("volcano", "How much each gene of a sample changed against how sure that is."),
+    "ma": _of_genes("ma", "How much each gene of a sample changed against how many reads are expected."),
     "observed-expected": observed_expected,
     "dispersion-mean": dispersion_mean,
     "r-values": r_values,

@@ -2,6 +2,7 @@
 """`pydgd report`: one page about some samples, to look into and to pass on."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from pydgd.cli import analysis_options
 from pydgd.cli import options as shared
 from pydgd.cli.outputs import Announcement, check_output
 from pydgd.cli.reading import Reading
-from pydgd.cli.search_options import SEARCH_OPTIONS
+from pydgd.cli.search_options import SEARCH_OPTIONS, refuse_with_saved_normal
 from pydgd.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def report(
         typer.Option("--output", "-o", metavar="PAGE", help="Page to write: *.html.", show_default=False),
     ],
     *,
+    given: frozenset[str],
     title: Annotated[
         str | None, typer.Option("--title", help="Heading of the page.", show_default=False)
     ] = None,
@@ -53,7 +55,7 @@ def report(
             "--healthy",
             metavar="COUNTS",
             help="Raw counts of healthy samples that training has not seen: show what the p-values are like "
-            "on them, as `pydgd calibrate` does.",
+            "on them, as `pydgd calibrate` does. They are read as COUNTS are, but for --where.",
             show_default=False,
         ),
     ] = None,
@@ -69,7 +71,7 @@ def report(
     point: shared.Point = "posterior",
     min_shared: shared.MinShared = 0.5,
     gene_table: shared.GeneTableFile = None,
-    **reading: Any,  # noqa: ANN401  # typer checks them
+    **options: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Write one page that opens in any browser, offline: what each sample is closest to, and what changed.
 
@@ -77,7 +79,9 @@ def report(
     sort and download, how far to trust it, and where it comes from. Each sample takes about 0.3 MB.
     """
     start = time.monotonic()
-    searching = {name: reading.pop(name) for name in SEARCH_OPTIONS}
+    searching = {name: options.pop(name) for name in SEARCH_OPTIONS}
+    reading = Reading.take(options)
+    refuse_with_saved_normal(given)
     inputs = [path for path in (model, counts, healthy, normal, *(gene_sets or [])) if path is not None]
     check_output(output, _ENDINGS, inputs=inputs)
     from pydgd import DGD, tl
@@ -86,23 +90,31 @@ def report(
     from pydgd.cli.search import recall, search
     from pydgd.dgd import check_point
     from pydgd.inference import SavedNormal, SearchOptions
-    from pydgd.report.write import DEFAULT_TITLE, checked_thresholds, write_page
+    from pydgd.report.samples import Thresholds
+    from pydgd.report.write import DEFAULT_TITLE, write_page
 
     check_point(point)
     SearchOptions(**searching)
-    thresholds = checked_thresholds(padj=padj, log2fc=log2fc)
+    thresholds = Thresholds(padj, log2fc)
     sets = None if not gene_sets else tl.read_gene_sets(gene_sets)
     trained = DGD.load(model)
     saved = None if normal is None else SavedNormal.read(normal)
     checked = (
         None
         if healthy is None
-        else _calibration(terminal, trained, healthy, min_shared=min_shared, gene_table=gene_table)
+        else _calibration(
+            terminal,
+            trained,
+            healthy,
+            replace(reading, where=None),
+            min_shared=min_shared,
+            gene_table=gene_table,
+        )
     )
     news = Announcement(output)
     with (
-        open_rows(terminal, counts, Reading.take(reading), genes=trained.genes) as given,
-        named_as(terminal, given, trained.genes, gene_table) as query,
+        open_rows(terminal, counts, reading, genes=trained.genes) as rows,
+        named_as(terminal, rows, trained.genes, gene_table) as query,
     ):
         found = (
             search(terminal, trained, query, point=point, min_shared=min_shared, **searching)
@@ -126,14 +138,20 @@ def report(
 
 
 def _calibration(
-    terminal: Terminal, model: "DGD", healthy: Path, *, min_shared: float, gene_table: Path | None
+    terminal: Terminal,
+    model: "DGD",
+    healthy: Path,
+    reading: Reading,
+    *,
+    min_shared: float,
+    gene_table: Path | None,
 ) -> "CalibrationReport":
     from pydgd import calibration_report
     from pydgd.cli.counts import open_rows
     from pydgd.cli.gene_names import named_as
 
     with (
-        open_rows(terminal, healthy, Reading(), genes=model.genes) as given,
+        open_rows(terminal, healthy, reading, genes=model.genes) as given,
         named_as(terminal, given, model.genes, gene_table) as rows,
         terminal.progress("calibration", "samples") as progress,
     ):

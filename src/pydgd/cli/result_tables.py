@@ -12,12 +12,13 @@ from anndata.io import read_elem
 from pyarrow import csv, parquet
 
 from pydgd.cli.outputs import Announcement
-from pydgd.cli.tables import write_table
+from pydgd.cli.tables import as_named, write_table
 from pydgd.cli.terminal import Terminal
+from pydgd.data.claims import check_claims
 from pydgd.data.formats import OPENERS, damaged, detect_format
 from pydgd.data.growing import check_zarr
 from pydgd.data.h5ad_writer import write_h5ad
-from pydgd.data.hdf5 import damage_named, open_h5ad
+from pydgd.data.hdf5 import damage_named, open_h5ad, open_zarr
 from pydgd.errors import ConfigError, FileFormatError, OutputError
 from pydgd.words import plural
 
@@ -47,7 +48,7 @@ def read_table(path: Path, *, needs: Collection[str] = ()) -> pd.DataFrame:
             f"{', '.join(map(str, table.columns))}. Give what `pydgd de` wrote"
         )
     for name in set(NAMES) & set(table.columns):
-        table[name] = table[name].astype(str).astype("category")
+        table[name] = as_named(table[name].astype(str)).astype("category")
     return table
 
 
@@ -63,7 +64,11 @@ def read_annotated(path: Path) -> AnnData:
     if path.is_dir():
         check_zarr()
     with damage_named(path):
-        return read_zarr(path) if path.is_dir() else read_h5ad(path)
+        if path.is_dir():
+            check_claims(open_zarr(path), path)
+            return read_zarr(path)
+        open_h5ad(path).close()
+        return read_h5ad(path)
 
 
 def is_annotated(path: Path) -> bool:
@@ -94,7 +99,7 @@ def read_rows(path: Path) -> pd.DataFrame:
                 f"{path}: expected a column of names and one beside it, got {rows.shape[1]}"
             )
         rows = rows.set_index(rows.columns[0])
-    rows.index = rows.index.astype(str)
+    rows.index = pd.Index(as_named(rows.index.astype(str).to_series()), name=rows.index.name)
     if not rows.index.is_unique:
         twice = rows.index[rows.index.duplicated()][0]
         raise FileFormatError(f"{path}: the row {twice!r} stands there twice; give each name once")

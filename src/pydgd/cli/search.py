@@ -131,7 +131,7 @@ def _recalled(model: DGD, counts: CountRows, saved: SavedNormal, match: GeneMatc
 
 def _summary(fit: pd.DataFrame, *, seconds: float) -> str:
     return (
-        f"closest normals of {plural(len(fit), 'sample')} in {duration(seconds)}: median misfit "
-        f"{fit['dgd_nll_per_gene'].median():.2f} nats per gene; they have "
+        f"closest normals of {plural(len(fit), 'sample')} in {duration(seconds)}: median negative "
+        f"log-likelihood {fit['dgd_nll_per_gene'].median():.2f} nats per gene; they have "
         f"{fit['dgd_measured_share'].iloc[0]:.1%} of the model's genes"
     )

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What else the commands that search can be told about the search."""
+"""What the commands that search can be told about the search, and when they cannot."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
 
 from pydgd.cli.common import Choice
+from pydgd.errors import ConfigError
 
 _PANEL = "The search"
 
@@ -36,3 +38,20 @@ SEARCH_OPTIONS = {
         "model",
     ),
 }
+
+
+def refuse_with_saved_normal(given: Collection[str]) -> None:
+    """Refuse what a user says about the search beside --normal, which saves the search.
+
+    Args:
+        given: Names of the options that the user gave.
+
+    Raises:
+        ConfigError: If --normal and an option of the search are among them.
+    """
+    for name in ("point", *SEARCH_OPTIONS):
+        if "normal" in given and name in given:
+            raise ConfigError(
+                f"--{name} is about the search, which --normal saves: leave --{name} out, or search again "
+                "without --normal"
+            )

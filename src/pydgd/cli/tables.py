@@ -10,7 +10,7 @@ from typing import IO
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import compute, csv, parquet
 
 from pydgd.files import atomic_write
 from pydgd.words import plural
@@ -62,6 +62,23 @@ def table_writer(path: Path) -> Iterator[Write]:
         yield _Text(stream, "," if name.removesuffix(".gz").endswith(".csv") else "\t")
 
 
+def no_formula(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts with an apostrophe before what a spreadsheet would run; numbers as they are."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    return compute.replace_substring_regex(column, r"^([=+\-@\t\r])", r"'\1")
+
+
+def as_named(names: pd.Series) -> pd.Series:
+    """Names without the apostrophe that `no_formula` put before them.
+
+    Args:
+        names: Text.
+    """
+    plain: pd.Series = names.str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True)
+    return plain
+
+
 class _Text:
     """Appends rows as text, the header first."""
 
@@ -74,7 +91,9 @@ class _Text:
             part = pa.Table.from_pandas(table.iloc[first : first + _ROWS_AT_A_TIME], preserve_index=False)
             # Arrow has no text form of categories.
             plain = {
-                name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+                name: no_formula(
+                    column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+                )
                 for name, column in zip(part.column_names, part.columns, strict=True)
             }
             options = csv.WriteOptions(include_header=self._header, delimiter=self._separator)

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from pydgd.cli import options as shared
-from pydgd.cli.outputs import Announcement, check_output
+from pydgd.cli.outputs import TABLES, check_output
 from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 from pydgd.cli.training_options import to_config
+from pydgd.errors import ConfigError
 
 
 def train(
@@ -22,27 +23,80 @@ def train(
         typer.Option("--output", "-o", metavar="MODEL", help="File to write: *.dgd.", show_default=False),
     ],
     *,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search",
+            help="First try latent sizes, decoder heads and numbers of components on held-out donors, and "
+            "train the best. What is given by its own option is not varied.",
+        ),
+    ] = False,
+    search_table: Annotated[
+        Path | None,
+        typer.Option(
+            "--search-table",
+            metavar="TABLE",
+            help=f"Write what --search tried as well: *{', *'.join(TABLES)}.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last kept state of a training that was interrupted; the model is the same "
+            "to the bit. Without one, begin.",
+        ),
+    ] = False,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="MINUTES",
+            min=0.0,
+            help="Keep the state of the run so often, in a folder MODEL.checkpoint that goes once the model "
+            "is written; 0: never.",
+        ),
+    ] = 5.0,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--in-memory",
+            help="Read h5ad or zarr while training, a part at a time; by default if it would not fit in "
+            "memory.",
+            show_default=False,
+        ),
+    ] = None,
     seed: shared.Seed = 0,
     **training: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
     """Train a model on raw counts of healthy samples.
 
-    A model that is there already is replaced once the new one is complete.
+    A model that is there already is replaced once the new one is complete. Started by torchrun, several
+    processes train one model together.
     """
     start = time.monotonic()
     reading = Reading.take(training)
     check_output(output, [".dgd"], inputs=[counts])
+    if search_table is not None:
+        _check_search_table(search_table, counts, search=search)
     from pydgd.config import training_config
 
     options = training_config(**to_config(training, seed=seed)).model_dump()
-    from pydgd import DGD
-    from pydgd.cli.counts import read
-    from pydgd.cli.fitting import EpochNotes, fit_summary
+    from pydgd.cli.fitting import Fitting, in_memory
 
-    adata = read(terminal, counts, reading)
-    with terminal.progress("training", "epochs") as report:
-        model = DGD.fit(adata, progress=EpochNotes(report), **options)
-    terminal.say(fit_summary(model))
-    news = Announcement(output)
-    model.save(output)
-    news.say(terminal, since=start)
+    with (
+        Fitting.joined(terminal, output, minutes=checkpoint_every, resume=resume) as fitting,
+        fitting.opened(counts, reading, stream=stream) as data,
+    ):
+        if search:
+            from pydgd.cli.capacity import searched
+
+            options = searched(fitting.terminal, in_memory(data), options, table=search_table)
+        fitting.run(data, options, since=start)
+
+
+def _check_search_table(path: Path, counts: Path, *, search: bool) -> None:
+    if not search:
+        raise ConfigError(f"--search-table {path} is written by --search, which was not given; add --search")
+    check_output(path, TABLES, inputs=[counts])

@@ -24,6 +24,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
+    "identity": nn.Identity,
 }
 
 
@@ -50,7 +51,7 @@ class Decoder(nn.Module):
     Args:
         n_units_input_layer: Number of latent dimensions, D.
         n_units_hidden_layers: Width of each hidden layer; with none, the output module reads the position.
-        activations: One name per hidden layer: relu, elu, silu, gelu, softplus or tanh.
+        activations: One name per hidden layer: relu, elu, silu, gelu, softplus, tanh or identity.
         output_module_name: ``"nb_feature_dispersion"``, ``"nb_full_dispersion"`` or ``"poisson"``.
         output_module_options: The output module's arguments without `input_dim`: `output_dim` (number of
             genes), `activation`, and what else it takes.

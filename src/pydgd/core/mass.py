@@ -49,8 +49,8 @@ def nb_log_mass(
         log_r: Natural log of the inverse dispersion; the variance is m + m^2 / r.
 
     Returns:
-        ln f(k; m, r) in the dtype of `m`. In float64 within 1e-12 max(1, |ln f|); in float32 within 2e-5 up
-        to 100 nats and to the last digits beyond. Differentiable once in `m` and `log_r`; the second
+        ln f(k; m, r) in the dtype of `m`. In float64 within 1e-12 max(1, abs(ln f)); in float32 within 2e-5
+        up to 100 nats and to the last digits beyond. Differentiable once in `m` and `log_r`; the second
         derivative in `log_r` is `nb_log_r_curvature`.
 
     Source:

@@ -14,7 +14,7 @@ from pyarrow import feather, parquet
 from pydgd.data.formats import damaged
 from pydgd.data.layout import describes_genes, is_number
 from pydgd.data.tables import Table, compact, unique_labels
-from pydgd.errors import CountsError, NamesError
+from pydgd.errors import CountsError, NamesError, PyDGDError
 
 
 def read_arrow(path: Path, kind: str) -> Table:
@@ -34,11 +34,29 @@ def read_arrow(path: Path, kind: str) -> Table:
     """
     try:
         schema, groups = (_parquet if kind == "parquet" else _feather)(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        numeric = [_holds_numbers(kind) for kind in schema.types]
+        names = _names_column(schema, numeric, path)
+        # Arrow trusts the offsets of texts and lists.
+        for group in groups:
+            group.validate(full=True)
+        return _table(schema, groups, numeric, names, path)
+    except PyDGDError:
+        raise
+    # Names and pandas's notes may be no UTF-8 or no JSON (ValueError); Arrow's own errors are of many kinds.
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+    ) as error:
         raise damaged(path, kind, error) from error
+
+
+def _table(schema: pa.Schema, groups: list[pa.Table], numeric: list[bool], names: int, path: Path) -> Table:
     headers = schema.names
-    numeric = [_holds_numbers(kind) for kind in schema.types]
-    names = _names_column(schema, numeric, path)
     numeric = [
         number and not describes_genes(header) for number, header in zip(numeric, headers, strict=True)
     ]

@@ -14,7 +14,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from pydgd.data.blocks import AnyMatrix, LazyRows, Matrix, by_rows
-from pydgd.data.validation import validate_counts
+from pydgd.data.validation import check_names, validate_counts
 from pydgd.errors import ConfigError, CountsError, NamesError
 
 _log = logging.getLogger(__name__)
@@ -61,6 +61,9 @@ class Parts:
         Args:
             round_counts: As in `as_counts`.
         """
+        if getattr(self.matrix, "format", "csr") != "csr":
+            # Before it is turned, which takes memory for as many rows as it claims.
+            check_names(list(self.obs.index), "sample", self.matrix.shape[0])
         return validate_counts(
             by_rows(self.matrix),
             self.obs.index,

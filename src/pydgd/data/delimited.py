@@ -8,7 +8,7 @@ for every column of every block, and holds one block besides the result.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOBase, TextIOWrapper
+from io import BufferedIOBase, TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -17,12 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pydgd.data.claims import SLACK
 from pydgd.data.formats import OPENERS, UNPACK_ERRORS, damaged
 from pydgd.data.layout import Layout, find_layout, is_number, split_fields
 from pydgd.data.tables import Table, compact, unique_labels
 from pydgd.errors import CountsError, FileFormatError
 
 _BLOCK_CHARACTERS = 8_000_000
+# Tables of counts of which 99 in 100 are zeros pack 100 times, by gzip, xz and bzip2 alike.
+MOST_UNPACKING = 400
 _QUOTED = re.compile('"[^"]*"')
 # Integers first: they parse a third faster than floats and need half the memory.
 _NUMBER_TYPES = (np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64))
@@ -62,11 +65,38 @@ def text_stream(path: Path, kind: str) -> Iterator[TextIOWrapper]:
     """
     try:
         with OPENERS[kind](path) as raw:
-            yield TextIOWrapper(raw, encoding="utf-8-sig")
+            stream: Any = raw if kind == "text" else _Unpacked(raw, path)
+            yield TextIOWrapper(stream, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: the text is not UTF-8 ({error.reason}); save it as UTF-8") from error
     except UNPACK_ERRORS as error:
         raise damaged(path, kind, error) from error
+
+
+class _Unpacked(BufferedIOBase):
+    """What comes out of a packed file, as long as it is not out of all proportion."""
+
+    def __init__(self, raw: Any, path: Path) -> None:  # noqa: ANN401  # the streams of three packers
+        self._raw, self._path, self._n = raw, path, 0
+        self._most = SLACK + MOST_UNPACKING * path.stat().st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        content = bytes(self._raw.read(size))
+        self._n += len(content)
+        if self._n > self._most:
+            raise FileFormatError(
+                f"{self._path}: unpacks to more than {MOST_UNPACKING} times its size, which no table of "
+                "counts does; it is damaged or made to harm: get it again from where it comes from"
+            )
+        return content
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read1(2**20), b""))
+        return self.read1(size)
 
 
 def read_stream(
@@ -108,6 +138,8 @@ def read_stream(
             numbers.append(compact(block))
         n_before += len(lines)
         lines = next(blocks, [])
+    if not labels:
+        raise FileFormatError(f"{path}: no line of counts below the header; copy or write the file again")
     annotation = pd.DataFrame(
         np.concatenate(labels), columns=unique_labels([layout.names[i] for i in layout.text])
     )

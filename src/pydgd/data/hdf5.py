@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pandas as pd
+
+# Private, but the only name of what anndata says of parts whose kind it does not know.
+from anndata._io.specs.registry import IORegistryError
 from anndata.io import read_elem, sparse_dataset
+from scipy import sparse
 
 from pydgd.data.blocks import LazyRows, Matrix
+from pydgd.data.claims import check_claims
 from pydgd.data.counts import Parts, pick_layer
 from pydgd.data.formats import damaged
-from pydgd.errors import ConfigError, FileFormatError
+from pydgd.errors import ConfigError, FileFormatError, PyDGDError
 
 _log = logging.getLogger(__name__)
+
+_OF_PARTS = (ValueError, TypeError, AttributeError, IndexError, OverflowError, SystemError, IORegistryError)
 
 
 @contextmanager
@@ -32,9 +40,18 @@ def damage_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    # anndata passes on what h5py and zarr met: OSError for a damaged chunk, KeyError for a missing part.
-    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+    except PyDGDError:
+        raise
+    # anndata passes on what h5py, zarr and pandas met: OSError for a damaged chunk, KeyError for a lost part,
+    # the others for parts that do not fit together, SystemError for a damaged length.
+    except (OSError, KeyError, RuntimeError, *_OF_PARTS) as error:
         raise damaged(path, "zarr" if path.is_dir() else "h5ad", error) from error
+    # A damaged length asks for any amount.
+    except MemoryError as error:
+        raise FileFormatError(
+            f"{path}: reading it takes more memory than there is ({str(error)[:100] or 'no size given'}); "
+            "the file is damaged, or too large for this machine: copy it again, or read fewer samples"
+        ) from error
 
 
 def open_h5ad(path: Path) -> h5py.File:
@@ -44,10 +61,16 @@ def open_h5ad(path: Path) -> h5py.File:
         path: The file; the caller closes it.
 
     Raises:
-        FileFormatError: If it is truncated or damaged.
+        FileFormatError: If it is truncated or damaged, or claims far more than it holds.
     """
     with damage_named(path):
-        return h5py.File(path)
+        file = h5py.File(path)
+        try:
+            check_claims(file, path)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
 
 def open_zarr(path: Path) -> Any:  # noqa: ANN401  # zarr has no types that all its versions share
@@ -93,12 +116,15 @@ def anndata_parts(file: Any, path: Path, layer: str | None) -> Parts:  # noqa: A
                 f"and holds {', '.join(map(repr, list(file)[:5])) or 'nothing'}; write it with "
                 f"AnnData.{repair}"
             )
-        place = pick_layer(list(file["layers"]) if "layers" in file else [], layer)
+        has_layers = "layers" in file and not hasattr(file["layers"], "dtype")
+        place = pick_layer(list(file["layers"]) if has_layers else [], layer)
         key = "X" if place == "X" else f"layers/{place}"
         if key not in file:
             raise FileFormatError(
                 f"{path}: the AnnData has no X; put raw counts there or in layers['counts']"
             )
+        if path.is_dir():
+            check_claims(file, path, ["obs", "var", key])
         _log.info("%s: counts from %s", path, key)
         return Parts(_rows_of(file[key], path), _labels(file["obs"]), _labels(file["var"]))
 
@@ -108,9 +134,32 @@ def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or
     if getattr(stored, "ndim", 0) == 2:
         return LazyRows.of(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path))
     if stored.attrs.get("encoding-type") == "csr_matrix":
-        return LazyRows.of(sparse_dataset(stored))
-    whole: Matrix = read_elem(stored)
-    return whole
+        return LazyRows.of(_CsrRows(stored))
+    whole: Any = read_elem(stored)
+    if not (isinstance(whole, np.ndarray) or sparse.issparse(whole)):
+        raise FileFormatError(
+            f"{path}: {stored.name} is no matrix but a {type(whole).__name__}; put raw counts there"
+        )
+    sound: Matrix = _sound(whole)
+    return sound
+
+
+class _CsrRows:
+    """The rows of a CSR group, each part checked before SciPy, which trusts its indices, works on it."""
+
+    def __init__(self, stored: Any) -> None:  # noqa: ANN401  # a group of h5py or zarr
+        self._stored = sparse_dataset(stored)
+        self.shape, self.dtype = self._stored.shape, self._stored.dtype
+
+    def __getitem__(self, rows: Any) -> Any:  # noqa: ANN401  # a slice or numbers; CSR
+        return _sound(self._stored[rows])
+
+
+def _sound(matrix: Any) -> Any:  # noqa: ANN401  # dense or sparse
+    """The matrix itself; ValueError if sparse indices point outside of it."""
+    if hasattr(matrix, "check_format"):
+        matrix.check_format(full_check=True)
+    return matrix
 
 
 class _ZarrRows:

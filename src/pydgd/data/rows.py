@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 
 from pydgd.data.blocks import LazyRows
 from pydgd.data.counts import ARE_READS, Parts, as_counts, pick_layer
@@ -72,7 +74,14 @@ class CountRows:
         Args:
             expression: As in `select_samples`, whose errors these are.
         """
-        rows = which_samples(self.obs, expression)
+        return self.take(which_samples(self.obs, expression))
+
+    def take(self, rows: NDArray[np.intp]) -> "CountRows":
+        """Some of the samples.
+
+        Args:
+            rows: Their numbers, rising.
+        """
         return CountRows(self.matrix.take(rows), self.obs.iloc[rows], self.var)
 
 

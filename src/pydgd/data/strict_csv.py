@@ -2,13 +2,13 @@
 """Tables of text by pandas, of which no field gets lost."""
 
 import warnings
-from io import TextIOBase
+from io import BytesIO, TextIOBase
 from typing import Any
 
 import pandas as pd
 
 
-def read_strict(stream: TextIOBase, separator: str, **options: Any) -> pd.DataFrame:  # noqa: ANN401  # pandas's
+def read_strict(stream: TextIOBase | BytesIO, separator: str, **options: Any) -> pd.DataFrame:  # noqa: ANN401  # pandas's
     r"""Read a table; a line with more fields than the header is an error, not cut.
 
     Args:

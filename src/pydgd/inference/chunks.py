@@ -10,6 +10,7 @@ from pydgd.core.model import JointModel
 from pydgd.data import CountRows, GeneMatch, available_memory
 from pydgd.errors import ConfigError
 from pydgd.inference.closest_normal import How, find_and_decode, warn_of_unconverged
+from pydgd.inference.options import is_whole
 from pydgd.inference.result import ClosestNormal
 from pydgd.inference.search import BLOCK
 
@@ -67,9 +68,9 @@ def closest_normal_chunks(
         CountsError: If a sample has too few reads of the model's genes for a scaling factor.
     """
     size = chunk_size_for(max(counts.n_vars, len(match.genes))) if chunk_size is None else chunk_size
-    if not isinstance(size, int) or size < 1:
+    if not is_whole(size, least=1):
         raise ConfigError(f"chunk_size must be a whole number of samples, at least 1, got {size!r}")
-    return _chunks(model, counts, match, size, how)
+    return _chunks(model, counts, match, int(size), how)
 
 
 def _chunks(

@@ -23,9 +23,6 @@ from pydgd.core.latent import LatentPrior
 from pydgd.stats import mid_p_residuals
 from pydgd.stats.spread import BRIGHT, FEWEST_BRIGHT, log_count_variance, widened
 
-MOST_GENES = 2500
-"""Genes by which the misfit is told, evenly spaced: its standard error is 2 % if they are independent."""
-
 # Median of |z| of a standard normal.
 _NORMAL_MEDIAN = 0.674489750196082
 # ln of the least and the largest excess that is told apart, and halvings of that range.
@@ -59,11 +56,13 @@ class Place(NamedTuple):
 
 
 def telling_genes(mu: Float[np.ndarray, " genes"]) -> Int[np.ndarray, " chosen"]:
-    """Positions of the genes by which a misfit can be told; none if fewer than fifty have reads enough."""
+    """Positions of the genes by which a misfit can be told; none if fewer than fifty have reads enough.
+
+    All that have: told by 2,500 of them, which differ between models of two seeds, the misfit of a tumour
+    differed by 3 %, and its calls by a quarter.
+    """
     bright = np.flatnonzero(mu >= BRIGHT)
-    if len(bright) < FEWEST_BRIGHT:
-        return bright[:0]
-    return bright[:: -(-len(bright) // MOST_GENES)]
+    return bright if len(bright) >= FEWEST_BRIGHT else bright[:0]
 
 
 def misfit(residuals: Float[np.ndarray, " genes"]) -> float:

@@ -20,6 +20,9 @@ from pydgd.words import plural
 
 # More than this counts as Poisson: its variance of ln lambda, 1/r, changes nothing that can be seen.
 _POISSON_FROM = 1e12
+# Up to here it is alone: a variance of ln lambda of 1/r^2, from 1e12 on, hides all others. The difference of
+# two digammas of 1/r would be nothing but rounding.
+_ALONE_UP_TO = 1e-6
 _NAMED_TARGETS = ("missing", "all")
 
 
@@ -30,7 +33,8 @@ def imputed(
 
     Args:
         normal: Closest normals of the samples.
-        targets: ``missing`` for the model's genes that the query lacks, ``all``, or names of genes.
+        targets: ``missing`` for the model's genes that the query lacks, ``all``, or names of genes, of which
+            repeats count once.
         level: Share of healthy samples whose reads lie in the interval, bounds included; more in genes of few
             reads, which have whole numbers only.
 
@@ -43,8 +47,7 @@ def imputed(
         ConfigError: If `level` is not between 0 and 1, or `targets` is unknown.
         GeneMismatchError: If the model lacks one of the genes.
     """
-    check_targets(targets, level=level, genes=normal.genes)
-    columns = _columns(normal, targets)
+    columns = _columns(normal, checked_targets(targets, level=level, genes=normal.genes))
     mean = normal.means[:, columns].astype(np.float64)
     lower, upper = np.empty_like(mean), np.empty_like(mean)
     for row in range(len(mean)):
@@ -60,37 +63,47 @@ def imputed(
     )
 
 
-def check_targets(targets: str | Iterable[str], *, level: float, genes: Sequence[str]) -> None:
+def checked_targets(targets: str | Iterable[str], *, level: float, genes: Sequence[str]) -> str | list[str]:
     """Refuse what `imputed` cannot answer, before a search.
 
     Args:
-        targets: As there.
+        targets: As there; an iterator is used up.
         level: As there.
         genes: Of the model.
 
+    Returns:
+        The same targets, names as a list without repeats.
+
     Raises:
-        ConfigError: If `level` is not between 0 and 1, or `targets` is unknown.
+        ConfigError: If `level` is not between 0 and 1, or `targets` is unknown or names no gene.
         GeneMismatchError: If the model lacks one of the genes.
+
+    Example:
+        >>> checked_targets(iter(["B", "A", "B"]), level=0.9, genes=["A", "B"])
+        ['B', 'A']
     """
     if not 0 < level < 1:
         raise ConfigError(f"level must lie between 0 and 1, got {level!r}")
     if isinstance(targets, str):
         if targets not in _NAMED_TARGETS:
             raise ConfigError(f"targets must be 'missing', 'all' or a list of genes, got {targets!r}")
-        return
-    names = list(targets)
+        return targets
+    names = list(dict.fromkeys(targets))
+    if not names:
+        raise ConfigError("targets names no gene; give names of genes, 'missing' or 'all'")
     lost = pd.Index(names).difference(pd.Index(genes), sort=False)
     if len(lost):
         raise GeneMismatchError(
             f"the model lacks {len(lost)} of {plural(len(names), 'gene')} (first: {lost[0]!r}); it has names "
             f"like {genes[0]!r}, all of them in DGD.genes"
         )
+    return names
 
 
-def _columns(normal: ClosestNormal, targets: str | Iterable[str]) -> Int[np.ndarray, " genes"]:
+def _columns(normal: ClosestNormal, targets: str | list[str]) -> Int[np.ndarray, " genes"]:
     if isinstance(targets, str):
         return np.flatnonzero(~normal.measured | (targets == "all"))
-    return np.asarray(pd.Index(normal.genes).get_indexer(pd.Index(list(targets))))
+    return np.asarray(pd.Index(normal.genes).get_indexer(pd.Index(targets)))
 
 
 def _predictive(normal: ClosestNormal, row: int, columns: np.ndarray) -> stats.distributions.rv_frozen:
@@ -102,10 +115,11 @@ def _predictive(normal: ClosestNormal, row: int, columns: np.ndarray) -> stats.d
         variance += normal.log_mean_variance[row, columns]
     if normal.departure is not None:
         variance += normal.departure[row]
-    shape = inverse_trigamma(special.polygamma(1, r) + variance)
-    log_scale = special.digamma(r) - np.log(r) - special.digamma(shape)
-    mean = np.where(variance > 0, mu * shape * np.exp(log_scale), mu)
-    shape = np.where(variance > 0, shape, r)
+    more = (variance > 0) & (r > _ALONE_UP_TO)
+    mean, shape = mu.copy(), r.copy()
+    shape[more] = inverse_trigamma(special.polygamma(1, r[more]) + variance[more])
+    log_scale = special.digamma(r[more]) - np.log(r[more]) - special.digamma(shape[more])
+    mean[more] *= shape[more] * np.exp(log_scale)
     return stats.nbinom(shape, shape / (shape + mean))
 
 
@@ -113,17 +127,18 @@ def inverse_trigamma(y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The x > 0 with trigamma(x) = y.
 
     Args:
-        y: Above 0.
+        y: From 1e-100 to 1e100.
 
     Source:
         Smyth (2004), Statistical Applications in Genetics and Molecular Biology 3:3, appendix: Newton's
-        method on 1/trigamma, which is nearly straight and convex, so that it converges from one side.
+        method on 1/trigamma, which is nearly straight and convex, so that it converges from one side. Above
+        1e7 from 1/sqrt(y), as there: from 0.5 every step would only halve what is left.
 
     Example:
         >>> inverse_trigamma(np.array([np.pi**2 / 6])).round(12)
         array([1.])
     """
-    x = 0.5 + 1 / y
+    x = np.where(y > 1e7, 1 / np.sqrt(y), 0.5 + 1 / y)
     for _ in range(50):
         trigamma = special.polygamma(1, x)
         step = trigamma * (1 - trigamma / y) / special.polygamma(2, x)

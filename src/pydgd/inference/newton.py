@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pydgd.inference.factor import lower_factors
 from pydgd.inference.objective import Objective
 from pydgd.inference.optimum import Optimum
 from pydgd.inference.settle import settled
@@ -12,8 +13,6 @@ from pydgd.inference.settle import settled
 # A trial that lowers the objective relaxes the damping fivefold; one that does not stiffens it tenfold
 # (Marquardt 1963). Above 1e8 a step is too short to change float32 means.
 RELAX, STIFFEN, LEAST, MOST = 0.2, 10.0, 1e-8, 1e8
-# Shares of the diagonal that are added, in turn, to a curvature that rounding left indefinite.
-JITTER = (1e-7, 1e-5, 1e-3, 1e-1)
 
 
 @torch.no_grad()
@@ -82,7 +81,7 @@ def _settled(
         lambda z: objective.newton_system(z, nobody).gradient,
         end,
         gradient,
-        _cholesky(curvature)[0],
+        lower_factors(curvature)[0],
         max_iter=max_iter,
         tolerance=tolerance,
     )
@@ -104,7 +103,7 @@ def _renew(
 
 def _step(gradient: Tensor, curvature: Tensor, damping: Tensor) -> Tensor:
     diagonal = torch.diag_embed(torch.diagonal(curvature, dim1=-2, dim2=-1))
-    factor, _ = _cholesky(curvature + damping[:, None, None] * diagonal)
+    factor, _ = lower_factors(curvature + damping[:, None, None] * diagonal)
     return -torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
 
 
@@ -112,23 +111,6 @@ def newton_decrement(
     gradient: Float[Tensor, "n latent"], curvature: Float[Tensor, "n latent latent"]
 ) -> Float[Tensor, " n"]:
     """What the undamped step promises: half of gᵀH⁻¹g, nats; infinite where H is not positive definite."""
-    factor, failed = _cholesky(curvature)
+    factor, failed = lower_factors(curvature)
     solved = torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
     return torch.where(failed, torch.inf, 0.5 * (gradient * solved).sum(-1))
-
-
-def _cholesky(matrices: Tensor) -> tuple[Tensor, Bool[Tensor, " n"]]:
-    """Lower factors, and which samples have none however much is added to their diagonal.
-
-    The float32 products behind a curvature of 1e9 reads in one gene need not be positive definite.
-    """
-    factor, info = torch.linalg.cholesky_ex(matrices)
-    diagonal = torch.diagonal(matrices, dim1=-2, dim2=-1)
-    for share in JITTER:
-        failed = info > 0
-        if not bool(failed.any()):
-            break
-        stiffer = matrices + torch.where(failed, share, 0.0)[:, None, None] * torch.diag_embed(diagonal)
-        factor, info = torch.linalg.cholesky_ex(stiffer)
-    failed = (info > 0).reshape(-1, 1, 1)
-    return torch.where(failed, torch.eye(matrices.shape[-1], dtype=matrices.dtype), factor), failed.flatten()

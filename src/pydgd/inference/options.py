@@ -2,6 +2,7 @@
 """How representations are searched, and how hard."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from pydgd.errors import ConfigError
 
@@ -68,7 +69,22 @@ class SearchOptions:
             )
         for name, least in {"n_starts": 1, "scout_iter": 1, "max_iter": 1, "seed": 0}.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not is_whole(value, least=least):
                 raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if not 0 < self.tolerance < float("inf"):
             raise ConfigError(f"tolerance must be > 0 and finite, in nats, got {self.tolerance!r}")
+
+
+def is_whole(value: object, *, least: int) -> bool:
+    """Whether something is a whole number, NumPy's included, of at least `least`.
+
+    Args:
+        value: Anything.
+        least: Smallest that will do.
+
+    Example:
+        >>> import numpy as np
+        >>> [is_whole(value, least=1) for value in (8, np.int64(8), 8.0, "8", 0)]
+        [True, True, False, False, False]
+    """
+    return isinstance(value, Integral) and int(value) >= least

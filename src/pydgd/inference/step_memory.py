@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pydgd.inference.factor import lower_factors
+
 # The very first step without a curvature, in units of the longest.
 FIRST_STEP = 0.1
 
@@ -34,7 +36,7 @@ class StepMemory:
         size: int = 20,
     ) -> None:
         self.longest = longest
-        self._factor = None if curvature is None else torch.linalg.cholesky(curvature)
+        self._factor = None if curvature is None else lower_factors(curvature)[0]
         # A place that is not taken weighs nothing, for its rho is 0.
         self._steps, self._changes = z.new_zeros(size, *z.shape), z.new_zeros(size, *z.shape)
         self._rho, self._scale = z.new_zeros(size, len(z)), z.new_zeros(len(z))

@@ -19,7 +19,7 @@ from pydgd.inference.posterior import Posterior
 from pydgd.laboratory.shift import SeenSamples, shifted
 from pydgd.stats import mid_p_residuals
 from pydgd.stats.calibrated import Expected, NullModel
-from pydgd.training.calibration import USUAL
+from pydgd.training.calibration import USUAL, trained_log_r
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ def recalibrated(
     except ValueError as error:
         _log.warning("the null distribution of the first laboratory is kept: %s", error)
         return adapted
-    calibration = Calibration(None if known is None else known.log_r, limit, null)
+    log_r = trained_log_r(adapted.record.model) if known is None else known.log_r
+    calibration = Calibration(None if log_r is None else np.asarray(log_r, dtype=np.float64), limit, null)
     return DGD(with_content_hash(replace(adapted.record, calibration=calibration)))
 
 
@@ -96,8 +97,11 @@ def _expectations(fold: _Fold, limit: float) -> list[tuple[Float[np.ndarray, " g
     assert normal.departure is not None
     assert normal.log_mean_variance is not None
     for i, x in enumerate(fold.counts.counts[:, seen].astype(np.float64)):
-        more = normal.log_mean_variance[i, seen].astype(np.float64) + normal.departure[i]
-        pairs.append(
-            (x, Expected(normal.means[i, seen].astype(np.float64), normal.dispersions(i)[seen], more))
+        expected = Expected(
+            normal.means[i, seen].astype(np.float64),
+            normal.dispersions(i)[seen],
+            normal.log_mean_variance[i, seen].astype(np.float64),
+            float(normal.departure[i]),
         )
+        pairs.append((x, expected))
     return pairs

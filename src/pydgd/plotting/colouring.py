@@ -44,6 +44,10 @@ class Colouring(ABC):
     def queries(self, n: int) -> dict[str, Any]:
         """Colours of `n` queries, as arguments of `Axes.scatter`."""
 
+    @abstractmethod
+    def of_queries_alone(self) -> dict[str, str]:
+        """Label to colour, of labels that no training sample has: the legend must name them too."""
+
     def explain(self, ax: Axes) -> None:  # noqa: B027  # a legend explains most
         """Add what the legend cannot say.
 
@@ -91,6 +95,11 @@ class ByWord(Colouring):
         """The colours of the training samples of the same label; white without."""
         return {"c": [self._styles[label][0] for label in self._queries] or ["white"] * n}
 
+    def of_queries_alone(self) -> dict[str, str]:
+        """In alphabetic order."""
+        alone = sorted(set(self._queries) - set(self._labels))
+        return {plain(label): self._styles[label][0] for label in alone}
+
 
 class ByNumber(Colouring):
     """A colour map over the numbers of both; samples without a number are grey.
@@ -116,6 +125,10 @@ class ByNumber(Colouring):
     def queries(self, n: int) -> dict[str, Any]:  # noqa: ARG002
         """Colours by number; white without."""
         return {"c": "white"} if self._queries is None else self._of(self._queries)
+
+    def of_queries_alone(self) -> dict[str, str]:
+        """None: the colour bar has all numbers."""
+        return {}
 
     def explain(self, ax: Axes) -> None:
         """Add the colour bar.

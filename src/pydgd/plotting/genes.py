@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from pydgd.plotting.axes import too_many_for_vectors
+from pydgd.plotting.names import place_names
 from pydgd.plotting.palette import DOWN, NEITHER, UP
 from pydgd.plotting.text import plain
+from pydgd.stats import call_directions
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +38,11 @@ class Calls:
             log2fc: Smallest absolute log2 fold change, >= 0.
 
         Raises:
-            ValueError: If a threshold is out of range.
+            ConfigError: If a threshold is out of range.
         """
-        if not 0 < padj <= 1:
-            raise ValueError(f"padj is {padj}; give an adjusted p-value, above 0 and at most 1")
-        if not 0 <= log2fc < np.inf:
-            raise ValueError(f"log2fc is {log2fc}; give the smallest absolute log2 fold change, at least 0")
-        called = (genes["padj"] < padj).to_numpy()
-        change = genes["log2FoldChange"].to_numpy(dtype=float)
-        return cls(
-            up=called & (change >= log2fc) & (change > 0), down=called & (change <= -log2fc) & (change < 0)
-        )
+        change, adjusted_p = (genes[name].to_numpy(dtype=float) for name in ("log2FoldChange", "padj"))
+        direction = call_directions(change, adjusted_p, padj=padj, log2fc=log2fc)
+        return cls(up=direction > 0, down=direction < 0)
 
 
 def genes_of_sample(table: pd.DataFrame, sample: str | None, columns: Sequence[str]) -> pd.DataFrame:
@@ -95,14 +91,22 @@ def _one_sample(names: pd.Series, sample: str | None) -> str:
     return samples[0] if sample is None else sample
 
 
-def surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
-    """Places of the called genes with the smallest p, half of them up where there are enough.
+def name_surest(ax: Axes, genes: pd.DataFrame, calls: Calls, places: NDArray[np.float64], n_top: int) -> None:
+    """Write the names of the surest called genes beside their points. Call it last.
 
     Args:
-        genes: Rows of one sample with log2FoldChange and log_pvalue.
+        ax: Where to write.
+        genes: Rows of one sample with gene, log2FoldChange and log_pvalue.
         calls: Which of them are up or down.
-        n_top: How many at most.
+        places: Where they are drawn, (n_genes, 2).
+        n_top: How many names at most.
     """
+    top = _surest(genes, calls, n_top)
+    place_names(ax, places[top], genes["gene"].astype(str).to_numpy()[top].tolist(), others=places)
+
+
+def _surest(genes: pd.DataFrame, calls: Calls, n_top: int) -> NDArray[np.int_]:
+    """Places of the called genes with the smallest p, half of them up where there are enough."""
     order = np.lexsort((-genes["log2FoldChange"].abs().to_numpy(), genes["log_pvalue"].to_numpy()))
     up, down = order[calls.up[order]], order[calls.down[order]]
     # A gene that is down can lose only what it had, so by p alone the names would all be on the right.
@@ -121,7 +125,9 @@ def title_of(genes: pd.DataFrame) -> str:
 
 
 def scatter_calls(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], calls: Calls) -> None:
-    """Draw unchanged genes in grey, then those down and up, with their numbers in the legend.
+    """Draw unchanged genes as grey discs, then those down and up as triangles that point there.
+
+    The legend has their numbers.
 
     Args:
         ax: Where to draw.
@@ -130,16 +136,17 @@ def scatter_calls(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], call
         calls: Which are up or down.
     """
     unchanged = ~(calls.up | calls.down)
-    for chosen, name, colour, size in (
-        (unchanged, "unchanged", NEITHER, 8),
-        (calls.down, "down", DOWN, 14),
-        (calls.up, "up", UP, 14),
+    for chosen, name, colour, marker, size in (
+        (unchanged, "unchanged", NEITHER, "o", 8),
+        (calls.down, "down", DOWN, "v", 18),
+        (calls.up, "up", UP, "^", 18),
     ):
         ax.scatter(
             x[chosen],
             y[chosen],
             s=size,
             c=colour,
+            marker=marker,
             alpha=0.5 if name == "unchanged" else 0.8,
             linewidths=0,
             label=f"{name} ({chosen.sum():,})",

@@ -76,7 +76,7 @@ def latent_map(
         _draw_queries(ax, stars, colours)
         if len(stars) <= _MAX_NAMES and isinstance(queries, pd.DataFrame):
             place_names(ax, stars, queries.index.astype(str).tolist(), others=places)
-    _legend(ax)
+    _legend(ax, colours)
     colours.explain(ax)
     return ax
 
@@ -137,20 +137,24 @@ def _draw_queries(ax: Axes, stars: NDArray[np.float64], colours: Colouring) -> N
     ax.scatter(stars[:, 0], stars[:, 1], label="queries", **colours.queries(len(stars)), **look)
 
 
-def _legend(ax: Axes) -> None:
+def _legend(ax: Axes, colours: Colouring) -> None:
     """Beside the plot, so that it hides no sample."""
-    handles, labels = ax.get_legend_handles_labels()
-    n_entries = len(labels)
-    # All stars together have no colour of their own.
-    star = Line2D([], [], linestyle="", marker="*", markersize=10, color="white", markeredgecolor="black")
-    handles = [star if label == "queries" else handle for handle, label in zip(handles, labels, strict=True)]
+    entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    if "queries" in entries:
+        # All stars together have no colour of their own.
+        entries["queries"] = _star("white")
+        entries |= {label: _star(colour) for label, colour in colours.of_queries_alone().items()}
     ax.legend(
-        handles,
-        labels,
+        list(entries.values()),
+        list(entries),
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
         borderaxespad=0.0,
         fontsize="small",
-        ncols=1 + (n_entries - 1) // _ROWS_OF_LEGEND,
+        ncols=1 + (len(entries) - 1) // _ROWS_OF_LEGEND,
         frameon=False,
     )
+
+
+def _star(colour: str) -> Line2D:
+    return Line2D([], [], linestyle="", marker="*", markersize=10, color=colour, markeredgecolor="black")

@@ -6,8 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pydgd.plotting.axes import axes_or_new
-from pydgd.plotting.genes import Calls, genes_of_sample, scatter_calls, surest, title_of
-from pydgd.plotting.names import place_names
+from pydgd.plotting.genes import Calls, genes_of_sample, name_surest, scatter_calls, title_of
 
 
 def ma(
@@ -58,6 +57,5 @@ def ma(
     ax.set_title(title_of(genes))
     ax.margins(y=0.1)
     ax.legend(loc="lower right", fontsize="small", framealpha=0.8)
-    top = surest(genes, calls, label_top)
-    place_names(ax, places[top], genes["gene"].astype(str).to_numpy()[top].tolist(), others=places)
+    name_surest(ax, genes, calls, places, label_top)
     return ax

@@ -16,8 +16,8 @@ DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
 def label_styles(labels: Iterable[object]) -> dict[str, tuple[str, str]]:
     """A colour and a marker for each label, the same whatever the order of the samples.
 
-    Eight colours come first with a disc, then again with a square, and so on: 64 labels differ, further ones
-    start over.
+    Of the first eight labels each has a colour and a marker of its own; the next eight have the same colours
+    with other markers, and so on: 64 labels differ, further ones start over.
 
     Args:
         labels: Labels, repeated as they come.
@@ -27,8 +27,11 @@ def label_styles(labels: Iterable[object]) -> dict[str, tuple[str, str]]:
 
     Example:
         >>> label_styles(["liver", "kidney", "liver"])
-        {'kidney': ('#0072B2', 'o'), 'liver': ('#D55E00', 'o')}
+        {'kidney': ('#0072B2', 'o'), 'liver': ('#D55E00', 's')}
     """
     names = sorted({str(label) for label in labels})
     rounds = {name: divmod(place, len(COLOURS)) for place, name in enumerate(names)}
-    return {name: (COLOURS[colour], MARKERS[turn % len(MARKERS)]) for name, (turn, colour) in rounds.items()}
+    return {
+        name: (COLOURS[colour], MARKERS[(colour + turn) % len(MARKERS)])
+        for name, (turn, colour) in rounds.items()
+    }

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from pydgd.plotting.axes import axes_or_new
-from pydgd.plotting.genes import Calls, genes_of_sample, scatter_calls, surest, title_of
-from pydgd.plotting.names import place_names
+from pydgd.plotting.genes import Calls, genes_of_sample, name_surest, scatter_calls, title_of
 
 _LN10 = float(np.log(10.0))
 
@@ -63,8 +62,7 @@ def volcano(
     ax.margins(y=0.1)
     ax.set_ylim(bottom=0.0)
     ax.legend(loc=_emptier_corner(places), fontsize="small", framealpha=0.8)
-    top = surest(genes, calls, label_top)
-    place_names(ax, places[top], genes["gene"].astype(str).to_numpy()[top].tolist(), others=places)
+    name_surest(ax, genes, calls, places, label_top)
     return ax
 
 

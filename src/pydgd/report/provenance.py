@@ -13,6 +13,7 @@ from pydgd.stats.calibration_report import reads
 from pydgd.words import plural
 
 _NOT_SHOWN = "PIT density"
+_SEARCH = ("point", "likelihood", "scaling")
 
 
 def provenance(model: DGD, samples: Samples) -> dict[str, str]:
@@ -31,7 +32,9 @@ def provenance(model: DGD, samples: Samples) -> dict[str, str]:
         **_training(facts),
         "model": f"{options['output_module']}, {options['latent_dim']} latent dimensions, "
         f"{plural(model.record.model.prior.n_components, 'component')}",
-        "closest normal": f"point {samples.search.get('point')!s}",
+        "closest normal": ", ".join(
+            f"{name} {samples.search[name]}" for name in _SEARCH if name in samples.search
+        ),
         "test": _settings(samples.settings),
         "versions now": _listed(versions()),
         f"versions at {'import' if 'imported_from' in facts else 'training'}": _listed(facts["versions"]),

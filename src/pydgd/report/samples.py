@@ -16,6 +16,7 @@ from pydgd.inference.flags import Limit
 from pydgd.plotting.genes import Calls
 from pydgd.report.packing import packed
 from pydgd.report.verdict import Verdict
+from pydgd.stats import check_thresholds
 from pydgd.tl import over_representation
 from pydgd.tl.gene_set_files import GeneSets
 
@@ -40,10 +41,16 @@ class Thresholds:
     Attributes:
         padj: Adjusted p-value that a call stays below, in (0, 1].
         log2fc: Smallest absolute log2 fold change of a call, at least 0.
+
+    Raises:
+        ConfigError: If one is out of range.
     """
 
     padj: float = 0.05
     log2fc: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_thresholds(padj=self.padj, log2fc=self.log2fc)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +140,18 @@ class Samples:
             n_up=int(calls.up.sum()),
             n_down=int(calls.down.sum()),
             representation=normal.representations[row],
-            numbers=packed(_numbers(genes), bits=tuple(COLUMNS.values())),
+            numbers=packed(_numbers(genes), bits=tuple(COLUMNS.values()), edges=self._edges()),
             sets=None if self._gene_sets is None else self._sets(genes, self._gene_sets),
         )
+
+    def _edges(self) -> tuple[float, ...]:
+        """Sizes at which a gene is called, which rounding must not cross: the page counts calls again."""
+        sizes = {
+            "log2FoldChange": self._thresholds.log2fc,
+            # A call has less than the threshold, so more than its logarithm's size.
+            "log10_padj": float(np.nextafter(-np.log10(self._thresholds.padj), np.inf)),
+        }
+        return tuple(sizes.get(name, np.nan) for name in COLUMNS)
 
     def _sets(self, genes: pd.DataFrame, gene_sets: GeneSets) -> pd.DataFrame:
         """The surest sets that hold a call."""

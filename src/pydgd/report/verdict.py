@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whether a sample's closest normal is worth something, in words."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ import pandas as pd
 from pydgd.inference.flags import Limit
 
 Level = Literal["close", "far", "unknown"]
+
+_COUNT = re.compile(r"(.+?) (\d+)(?:, |$)")
+_SHARE = re.compile(r"(.+?) (\d\.\d\d)(?:, |$)")
 
 _HEADLINES: dict[Level, str] = {
     "close": "There is a close normal: the sample fits as well as healthy samples that training did not see.",
@@ -50,17 +54,31 @@ class Verdict:
 
 
 def _nearest(fit: pd.Series) -> str:
-    labels = fit.get("dgd_nearest_labels", fit.get("dgd_nearest_components"))
-    return "" if pd.isna(labels) else str(labels)
+    if "dgd_nearest_labels" in fit:
+        return _counted(str(fit["dgd_nearest_labels"]))
+    shares = fit.get("dgd_nearest_components")
+    return "" if pd.isna(shares) else _shared(str(shares))
 
 
 def _nearest_details(fit: pd.Series) -> list[str]:
     said = []
     if "dgd_nearest_labels" in fit:
-        said.append(f"The five nearest healthy samples are: {fit['dgd_nearest_labels']}.")
+        said.append(f"The nearest healthy samples: {_counted(str(fit['dgd_nearest_labels']))}.")
     if fit.get("dgd_nearest_components"):
-        said.append(f"The components that it belongs to hold: {fit['dgd_nearest_components']}.")
+        said.append(f"The components that it belongs to hold: {_shared(str(fit['dgd_nearest_components']))}.")
     return said
+
+
+def _counted(labels: str) -> str:
+    """``colon 4, rectum 1`` for people who have not read what the number is."""
+    found = _COUNT.findall(labels)
+    total = sum(int(count) for _, count in found)
+    return ", ".join(f"{label} ({count} of {total})" for label, count in found)
+
+
+def _shared(labels: str) -> str:
+    """``kidney 0.93, liver 0.05`` in per cent."""
+    return ", ".join(f"{label} ({100 * float(share):.0f} %)" for label, share in _SHARE.findall(labels))
 
 
 def _measured_details(fit: pd.Series, limits: tuple[Limit, Limit] | None) -> list[str]:

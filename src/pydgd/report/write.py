@@ -83,7 +83,7 @@ def write_report(
         ...     (Path(folder) / "report.html").read_text()[:15]
         '<!DOCTYPE html>'
     """
-    thresholds = checked_thresholds(padj=padj, log2fc=log2fc)
+    thresholds = Thresholds(padj, log2fc)
     if testing.get("padj_below") is not None:
         raise ConfigError("padj_below would leave genes out of the page; its reader sets the threshold there")
     check_writable(path)
@@ -134,23 +134,6 @@ def write_page(
     text = page(model, samples, title=title, thresholds=thresholds, calibration=calibration)
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def checked_thresholds(*, padj: float, log2fc: float) -> Thresholds:
-    """Refuse thresholds that no call could mean.
-
-    Args:
-        padj: Above 0 and at most 1.
-        log2fc: At least 0 and finite.
-
-    Raises:
-        ConfigError: If one is out of range.
-    """
-    if not 0 < padj <= 1:
-        raise ConfigError(f"padj is {padj}; give an adjusted p-value, above 0 and at most 1")
-    if not 0 <= log2fc < float("inf"):
-        raise ConfigError(f"log2fc is {log2fc}; give the smallest absolute log2 fold change, at least 0")
-    return Thresholds(padj, log2fc)
 
 
 def _with_counts(

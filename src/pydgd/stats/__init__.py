@@ -3,6 +3,7 @@
 
 from pydgd.stats.calibration_report import CalibrationReport
 from pydgd.stats.calibration_tally import CalibrationTally
+from pydgd.stats.calls import call_directions, check_thresholds
 from pydgd.stats.comparison import Comparison, compare
 from pydgd.stats.differential_expression import (
     DEFAULT_PSEUDOCOUNT,
@@ -36,7 +37,9 @@ __all__ = [
     "Comparison",
     "Settings",
     "Tails",
+    "call_directions",
     "cdf",
+    "check_thresholds",
     "compare",
     "deviance",
     "deviance_residuals",

@@ -93,8 +93,8 @@ def tails(counts: Numbers, mu: Numbers, r: Numbers | None = None) -> Tails:
         r: Inverse dispersion, above 0 (variance mu + mu²/r); None or inf is Poisson.
 
     Returns:
-        The tails, in the broadcast shape. Relative error of every probability is at most 1e-10 max(1, |ln p|)
-        for counts and means up to 1e8 and r from 1e-30.
+        The tails, in the broadcast shape. Relative error of every probability is at most
+        1e-10 max(1, abs(ln p)) for counts and means up to 1e8 and r from 1e-30.
 
     Raises:
         ValueError: If a value is outside its range.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydgd.tl.aberrant import aberrant_genes, aberrant_samples
     from pydgd.tl.cohort import call_matrix, consensus, group_summary, recurrence
+    from pydgd.tl.combining import combined
     from pydgd.tl.components import component_densities, component_labels, responsibilities, typical_samples
     from pydgd.tl.embedding import Embedding, embed, fit_embedding
     from pydgd.tl.embedding_input import Fill
@@ -26,6 +27,7 @@ __all__ = [
     "aberrant_genes",
     "aberrant_samples",
     "call_matrix",
+    "combined",
     "component_densities",
     "component_labels",
     "consensus",
@@ -51,6 +53,7 @@ __all__ = [
 _ROOMS = {
     "aberrant": ("aberrant_genes", "aberrant_samples"),
     "cohort": ("call_matrix", "consensus", "group_summary", "recurrence"),
+    "combining": ("combined",),
     "components": ("component_densities", "component_labels", "responsibilities", "typical_samples"),
     "embedding": ("Embedding", "embed", "fit_embedding"),
     "embedding_input": ("Fill",),

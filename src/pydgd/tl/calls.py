@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pydgd.errors import ConfigError, NamesError
+from pydgd.stats import call_directions
 
 DEFAULT_PADJ = 0.05
 """Adjusted p-value that a call stays below."""
@@ -36,22 +37,6 @@ def check_columns(table: pd.DataFrame, names: Iterable[str]) -> None:
         )
 
 
-def check_thresholds(*, padj: float, log2fc: float) -> None:
-    """Refuse thresholds that no call could mean.
-
-    Args:
-        padj: Above 0 and at most 1.
-        log2fc: At least 0.
-
-    Raises:
-        ConfigError: If one is out of range.
-    """
-    if not 0 < padj <= 1:
-        raise ConfigError(f"padj is {padj}; give an adjusted p-value, above 0 and at most 1")
-    if not 0 <= log2fc < np.inf:
-        raise ConfigError(f"log2fc is {log2fc}; give the smallest absolute log2 fold change, at least 0")
-
-
 def directions(table: pd.DataFrame, *, padj: float, log2fc: float) -> NDArray[np.int8]:
     """Call of every row: 1 up, -1 down, 0 not called.
 
@@ -68,11 +53,9 @@ def directions(table: pd.DataFrame, *, padj: float, log2fc: float) -> NDArray[np
         >>> directions(table, padj=0.05, log2fc=1.0).tolist()
         [1, -1, 0]
     """
-    check_thresholds(padj=padj, log2fc=log2fc)
     check_columns(table, ("log2FoldChange", "padj"))
-    change = table["log2FoldChange"].to_numpy(dtype=float)
-    called = (table["padj"].to_numpy(dtype=float) < padj) & (np.abs(change) >= log2fc)
-    return np.where(called, np.sign(change), 0).astype(np.int8)
+    change, adjusted_p = (table[name].to_numpy(dtype=float) for name in ("log2FoldChange", "padj"))
+    return call_directions(change, adjusted_p, padj=padj, log2fc=log2fc)
 
 
 def calls_of(table: pd.DataFrame, *, padj: float, log2fc: float) -> pd.DataFrame:
@@ -89,7 +72,7 @@ def calls_of(table: pd.DataFrame, *, padj: float, log2fc: float) -> pd.DataFrame
 
     Raises:
         ConfigError: If a column is missing or a threshold out of range.
-        NamesError: If a pair of sample and gene stands there twice.
+        NamesError: If a name is missing, or a pair of sample and gene stands there twice.
     """
     check_columns(table, ("sample", "gene", "log2FoldChange", "padj"))
     frame = pd.DataFrame(
@@ -117,14 +100,25 @@ def in_order(names: pd.Series) -> pd.Categorical:
     """Names as categories in the order in which they first come, as text.
 
     Args:
-        names: Of samples or genes.
+        names: Of samples or genes, a column of a table.
+
+    Raises:
+        NamesError: If one is missing.
 
     Example:
         >>> in_order(pd.Series(["b", "a", "b"])).categories.tolist()
         ['b', 'a']
     """
+    if names.isna().any():
+        raise NamesError(
+            f"{names.isna().sum():,} of {len(names):,} rows have no name in the column {names.name}; fill it "
+            "in, or leave the rows out"
+        )
     codes, found = pd.factorize(names)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(found.astype(str)))
+    texts = pd.Index(found.astype(str))
+    if not texts.is_unique:  # 7 and "7"
+        codes, texts = pd.factorize(names.astype(str))
+    return pd.Categorical.from_codes(codes, categories=texts)
 
 
 def groups_of(samples: pd.Index, groups: Groups) -> pd.Series:

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pydgd.errors import ConfigError
+from pydgd.errors import ConfigError, GeneMismatchError
 from pydgd.stats import log_adjusted_p, to_p_value
 from pydgd.tl.calls import DEFAULT_PADJ, Groups, calls_of, groups_of
 from pydgd.tl.chance import log_chance_of_as_many
+from pydgd.words import plural
 
 
 def recurrence(
@@ -32,7 +33,7 @@ def recurrence(
         or assay made them.
 
     Raises:
-        ConfigError: If a column is missing or a threshold out of range.
+        ConfigError: If a column is missing, a threshold out of range, or no gene tested.
         NamesError: If a pair of sample and gene stands there twice, or no sample has a group.
 
     Source:
@@ -76,7 +77,7 @@ def consensus(
         ``pvalue`` and ``padj`` as `recurrence` has them; the largest share first, then the largest change.
 
     Raises:
-        ConfigError: If a column is missing or an option out of range.
+        ConfigError: If a column is missing, an option out of range, or no gene tested.
         NamesError: If a pair of sample and gene stands there twice, or no sample has a group.
     """
     if not 0 < min_share <= 1 or min_samples < 1:
@@ -121,12 +122,13 @@ def group_summary(
         log2fc: Smallest absolute log2 fold change of a call.
 
     Returns:
-        One row per group: ``group``, ``n_samples``; ``n_called_median``, ``n_called_min``, ``n_called_max``,
-        ``n_up_median``, ``n_down_median`` per sample; ``n_genes_tested``, ``n_genes_called`` in at least one
-        sample, ``n_genes_recurrent`` in at least two, ``n_genes_half`` in at least half of those tested.
+        One row per group: ``group``, ``n_samples`` with a tested gene; ``n_called_median``,
+        ``n_called_min``, ``n_called_max``, ``n_up_median``, ``n_down_median`` per sample; ``n_genes_tested``,
+        ``n_genes_called`` in at least one sample, ``n_genes_recurrent`` in at least two, ``n_genes_half`` in
+        at least half of those tested.
 
     Raises:
-        ConfigError: If a column is missing or a threshold out of range.
+        ConfigError: If a column is missing, a threshold out of range, or no gene tested.
         NamesError: If a pair of sample and gene stands there twice, or no sample has a group.
     """
     calls = _grouped(table, groups, padj=padj, log2fc=log2fc)
@@ -168,7 +170,8 @@ def call_matrix(
 
     Args:
         table: What `pydgd.differential_expression` returns.
-        genes: Which genes, in this order; by default all, those called most often first.
+        genes: Which genes, in this order, those that the table lacks as not tested; by default all, those
+            called most often first.
         top: Only so many of them; None for all.
         padj: Adjusted p-value that a call stays below.
         log2fc: Smallest absolute log2 fold change of a call.
@@ -179,6 +182,7 @@ def call_matrix(
     Raises:
         ConfigError: If a column is missing, a threshold out of range or `top` below 1.
         NamesError: If a pair of sample and gene stands there twice.
+        GeneMismatchError: If none of `genes` is in the table.
     """
     if top is not None and top < 1:
         raise ConfigError(f"top is {top}; give at least 1 gene, or None for all")
@@ -191,7 +195,13 @@ def call_matrix(
         n_called = np.nansum(np.abs(values), axis=0)
         chosen = matrix.iloc[:, np.argsort(-n_called, kind="stable")]
     else:
-        chosen = matrix.reindex(columns=pd.Index([str(gene) for gene in genes]))
+        wanted = pd.Index([str(gene) for gene in genes])
+        if not wanted.isin(matrix.columns).any():
+            raise GeneMismatchError(
+                f"none of the {plural(len(wanted), 'gene')} (first: {wanted[:1].tolist()}) is in the table "
+                f"(first: {matrix.columns[:1].tolist()}); give names of the same kind"
+            )
+        chosen = matrix.reindex(columns=wanted)
     return chosen if top is None else chosen.iloc[:, :top]
 
 
@@ -203,7 +213,13 @@ def _grouped(table: pd.DataFrame, groups: Groups, *, padj: float, log2fc: float)
     # Groups in the order of their names, so that the order of samples does not matter.
     of_sample = pd.Categorical(known.reindex(samples), categories=sorted(set(known)))
     calls = calls.assign(group=of_sample.take(calls["sample"].cat.codes.to_numpy()))
-    return calls[calls["group"].notna()]
+    calls = calls[calls["group"].notna()]
+    if calls.empty:
+        raise ConfigError(
+            "no gene was tested: padj is missing in all rows of the samples; give what "
+            "pydgd.differential_expression returns for them, with all its rows"
+        )
+    return calls
 
 
 def _of_group(group: str, calls: pd.DataFrame) -> pd.DataFrame:
@@ -238,10 +254,9 @@ def _log_chance(
 ) -> NDArray[np.float64]:
     """Natural log of the chance of as many calls or more, of each gene."""
     rates = np.abs(call).sum(axis=1) / tested.sum(axis=1)
-    # Most genes were tested in the same samples, and one distribution serves them all.
-    patterns, which = np.unique(tested, axis=1, return_inverse=True)
-    log_p = np.empty(len(n_called))
-    for i, pattern in enumerate(patterns.T):
-        chosen = which.ravel() == i
-        log_p[chosen] = log_chance_of_as_many(rates[pattern])[n_called[chosen]]
-    return log_p
+    # Most genes were tested in the same samples, and there are few counts.
+    patterns = np.packbits(tested, axis=0).astype(np.int64)
+    _, first, which = np.unique(
+        np.vstack([patterns, n_called]), axis=1, return_index=True, return_inverse=True
+    )
+    return log_chance_of_as_many(tested[:, first].T * rates, n_called[first])[which.ravel()]

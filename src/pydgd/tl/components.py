@@ -118,7 +118,7 @@ def component_labels(
 
     Raises:
         ConfigError: If the representations are not of this model's space, or there are no labels.
-        NamesError: If none of the samples has a label.
+        NamesError: If none of the samples has a label, or one has two.
     """
     found = positions(model, source)
     given = _labels(model, found, source, labels)
@@ -158,7 +158,10 @@ def _labels(
         )
     series = pd.Series(known, dtype=object)
     series.index = series.index.astype(str)
-    matched = series[~series.index.duplicated()].reindex(found.names)
+    if not series.index.is_unique:
+        twice = series.index[series.index.duplicated()][0]
+        raise NamesError(f"sample {twice!r} has more than one label; give each sample one")
+    matched = series.reindex(found.names)
     if matched.isna().all():
         raise NamesError(
             f"none of the samples (first: {found.names[0]!r}) has a label; those with one are called e.g. "

@@ -15,6 +15,7 @@ from pydgd.errors import ConfigError
 from pydgd.tl.embedding_file import KeptEmbedding, read_embedding, write_embedding
 from pydgd.tl.embedding_input import EmbeddingData, Fill, chosen_columns, numbers, table_of
 from pydgd.tl.embedding_methods import METHODS, Arrays, Matrix, fitted_options
+from pydgd.words import plural
 
 __all__ = ["METHODS", "Embedding", "embed", "fit_embedding"]
 
@@ -227,12 +228,16 @@ def _fitted(
     method: str, values: NDArray[np.float64], n_components: int, options: dict[str, Any]
 ) -> tuple[Any, NDArray[np.float64]]:
     kind = METHODS[method].load()
+    # t-SNE starts from places divided by their spread, and crashes on what 0 / 0 gives.
+    if METHODS[method].keep is None and not np.ptp(values, axis=0).any():
+        raise ConfigError(f"{method} has no differences between samples to go by; give others, or use pca")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
             # numba's and scikit-learn's about each other's future: nothing that a user could act on.
             warnings.simplefilter("ignore", (FutureWarning, DeprecationWarning))
             estimator = kind(n_components=n_components, **options)
-            return estimator, np.asarray(estimator.fit_transform(values), dtype=float)
+            places = np.asarray(estimator.fit_transform(values), dtype=float)
     except (ValueError, TypeError) as error:
-        shape = f"{values.shape[0]} samples and {values.shape[1]} columns"
+        shape = f"{plural(values.shape[0], 'sample')} and {plural(values.shape[1], 'column')}"
         raise ConfigError(f"{method} cannot be fitted on {shape}: {error}") from error
+    return estimator, places

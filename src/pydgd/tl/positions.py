@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Samples' positions in a model's latent space, whatever holds them."""
 
+import re
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ Source: TypeAlias = AnnData | pd.DataFrame | ClosestNormal | None
 """Closest normals, an AnnData with ``obsm["X_dgd"]``, samples by dimensions, or None for training samples."""
 
 _BLOCK = 64  # rows
+_LATENT = re.compile(r"z[1-9]\d*")
 
 
 class Positions(NamedTuple):
@@ -42,9 +44,10 @@ def positions(model: DGD, source: Source) -> Positions:
         source: What holds them.
 
     Raises:
-        ConfigError: If there are none, their number of dimensions is another than the model's, or one is not
-            finite.
+        ConfigError: If there are none, another model found them, their number of dimensions is another than
+            the model's, a column of a table is missing, or one is not finite.
     """
+    check_model(model, source)
     frame = _frame(model, source)
     values = frame.to_numpy(dtype=float)
     wanted = model.record.model.prior.latent_dim
@@ -59,6 +62,28 @@ def positions(model: DGD, source: Source) -> Positions:
         row = frame.index[~np.isfinite(values).all(axis=1)][0]
         raise ConfigError(f"the representation of sample {row!r} has a value that is not finite")
     return Positions(pd.Index(frame.index.astype(str)), torch.as_tensor(values))
+
+
+def check_model(model: DGD, source: Source) -> None:
+    """Refuse closest normals that say that another model found them: its space means something else.
+
+    Args:
+        model: The trained model.
+        source: What holds representations.
+
+    Raises:
+        ConfigError: If the content hashes differ.
+    """
+    if isinstance(source, ClosestNormal):
+        known = source.provenance
+    else:
+        known = source.uns.get("dgd", {}) if isinstance(source, AnnData) else {}
+    found, wanted = str(known.get("model_sha256", "")), model.record.content_hash
+    if found and wanted and found != wanted:
+        raise ConfigError(
+            f"the closest normals are of another model: SHA-256 {found[:12]}…, this one has {wanted[:12]}…; "
+            "give the model that they were found with, or search again"
+        )
 
 
 def joint_log_densities(prior: LatentPrior, z: Tensor) -> NDArray[np.float64]:
@@ -90,6 +115,19 @@ def _frame(model: DGD, source: Source) -> pd.DataFrame:
             )
         return pd.DataFrame(np.asarray(source.obsm["X_dgd"]), index=source.obs_names)
     numbers = source.select_dtypes("number")
-    # A table of DGD.representations with more columns beside them.
-    named = [name for name in numbers if str(name).startswith("z") and str(name)[1:].isdecimal()]
-    return numbers[named] if named else numbers
+    # A table of DGD.representations, perhaps with more columns, whatever their order.
+    named = {str(name): name for name in numbers if _LATENT.fullmatch(str(name))}
+    if not named:
+        return numbers
+    wanted = [f"z{d}" for d in range(1, model.record.model.prior.latent_dim + 1)]
+    if missing := [name for name in wanted if name not in named]:
+        raise ConfigError(
+            f"the table lacks {', '.join(missing[:3])} of the model's {plural(len(wanted), 'dimension')} "
+            f"(z1 to {wanted[-1]}); give the representations that this model found"
+        )
+    if len(named) > len(wanted):
+        raise ConfigError(
+            f"the representations have {plural(len(named), 'dimension')}, the model has {len(wanted)}; give "
+            "those that this model found"
+        )
+    return numbers[[named[name] for name in wanted]]

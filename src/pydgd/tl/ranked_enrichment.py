@@ -35,7 +35,8 @@ def gsea(
 ) -> pd.DataFrame:
     """Test whether the genes of each set are gathered at one end of a sample's ranking, sample by sample.
 
-    It needs no threshold: many small changes in one direction are found that calls would miss. Needs the
+    It needs no threshold: many small changes in one direction are found that calls would miss. A p-value is
+    the share, among permutations with a score of the same sign, of those at least as far from 0. Needs the
     extra ``gsea`` (``pip install 'pydgd[gsea]'``).
 
     Args:
@@ -45,7 +46,7 @@ def gsea(
         permutations: How often gene labels are shuffled, at least 10; p-values are no smaller than
             1 / (permutations + 1).
         min_genes: Sets with fewer tested genes are left out.
-        max_genes: Sets with more tested genes are left out.
+        max_genes: Sets with more tested genes are left out, and so are sets of all of them.
         weight: Exponent of the ranking's values, at least 0; 0 goes by ranks alone.
         seed: Decides the permutations; each sample has the same.
         threads: Cores to use; the answer is the same with any number.
@@ -60,23 +61,22 @@ def gsea(
     Raises:
         ConfigError: If gseapy is not installed, a column is missing or an option out of range.
         NamesError: If a sample has a gene twice, or there is no set.
-        GeneMismatchError: If no set has enough tested genes in any sample.
+        GeneMismatchError: If no set has enough tested genes in any sample with a ranking.
 
     Source:
         Subramanian et al. (2005), PNAS 102:15545; Fang, Liu & Peltz (2023), Bioinformatics 39:btac757, for
         gseapy; Phipson & Smyth (2010), SAGMB 9:39, for p-values that are never 0.
     """
     prerank = _prerank()
-    _check_options(permutations=permutations, weight=weight, threads=threads)
+    _check_options(permutations=permutations, weight=weight, seed=seed, threads=threads)
     check_sizes(min_genes, max_genes)
     check_columns(table, ("sample", "gene", "padj", rank_by))
     sets = checked_sets(gene_sets)
+    rows = _ranked_rows(table, rank_by)
     options = {
         "permutation_num": permutations, "min_size": min_genes, "max_size": max_genes, "weight": weight,
         "seed": seed, "threads": threads, "outdir": None, "no_plot": True, "verbose": False,
     }  # fmt: skip
-    rows = pd.DataFrame({"sample": in_order(table["sample"]), "gene": table["gene"], "value": table[rank_by]})
-    rows = rows[(table["padj"].notna() & table[rank_by].notna()).to_numpy()]
     samples = rows["sample"].cat.categories
     parts = []
     for done, (sample, ranked) in enumerate(rows.groupby("sample", observed=False), 1):
@@ -84,12 +84,13 @@ def gsea(
         parts.append(_named(found, sample=str(sample), permutations=permutations))
         if progress is not None:
             progress(done, len(samples))
-    result = pd.concat(parts, ignore_index=True)
+    result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if result.empty:
         raise GeneMismatchError(
-            f"none of the {plural(len(sets), 'gene set')} has {min_genes} to {max_genes} tested genes in any "
-            f"sample (first tested gene: {rows['gene'].astype(str).head(1).tolist()}); give sets with names "
-            "of the same kind, or other min_genes and max_genes"
+            f"no sample can be tested: none of the {plural(len(sets), 'gene set')} has {min_genes} to "
+            f"{max_genes} tested genes, or the genes have no ranking (first tested gene: "
+            f"{rows['gene'].astype(str).head(1).tolist()}); give sets with names of the same kind, or other "
+            "min_genes and max_genes"
         )
     return result
 
@@ -106,13 +107,29 @@ def _prerank() -> Callable[..., Any]:
     return found
 
 
-def _check_options(*, permutations: int, weight: float, threads: int) -> None:
+def _check_options(*, permutations: int, weight: float, seed: int, threads: int) -> None:
     if permutations < 10:
         raise ConfigError(f"permutations is {permutations}; at least 10 are needed, 1000 are usual")
     if not 0 <= weight < np.inf:
         raise ConfigError(f"weight is {weight}; give an exponent of at least 0, usually 1")
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed is {seed}; give a whole number of at least 0")
     if threads < 1:
         raise ConfigError(f"threads is {threads}; give at least 1")
+
+
+def _ranked_rows(table: pd.DataFrame, rank_by: str) -> pd.DataFrame:
+    """Sample, gene and value of the tested rows that have one."""
+    if not pd.api.types.is_numeric_dtype(table[rank_by]):
+        raise ConfigError(f"column {rank_by!r} holds no numbers to rank by; use stat or log2FoldChange")
+    value = table[rank_by].to_numpy(dtype=float)
+    if np.isinf(value).any():
+        raise ConfigError(f"column {rank_by!r} holds infinite values; use stat, which is finite")
+    rows = pd.DataFrame(
+        {"sample": in_order(table["sample"]), "gene": in_order(table["gene"]), "value": value}
+    )
+    tested: pd.DataFrame = rows[table["padj"].notna().to_numpy() & ~np.isnan(value)]
+    return tested
 
 
 def _of_sample(
@@ -132,13 +149,15 @@ def _of_sample(
     fits = {
         name: genes
         for name, genes in known.items()
-        if options["min_size"] <= len(genes) <= options["max_size"]
+        # A set of all genes has no end of the ranking to be at.
+        if options["min_size"] <= len(genes) <= min(options["max_size"], len(ranking) - 1)
     }
-    if len(ranking) < _FEWEST_GENES or not fits:
+    if len(ranking) < _FEWEST_GENES or ranking.nunique() < 2 or not fits:
         _log.warning(
-            "sample %r has %s and %s of a size that can be tested; it is left out",
+            "sample %r has %s of %s and %s of a size that can be tested; it is left out",
             sample,
             plural(len(ranking), "tested gene"),
+            plural(ranking.nunique(), "different value"),
             plural(len(fits), "gene set"),
         )
         return pd.DataFrame(columns=["Term", "ES", "NES", "NOM p-val", "FDR q-val", "Lead_genes", "n_genes"])

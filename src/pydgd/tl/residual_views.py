@@ -174,7 +174,8 @@ def residual_recurrence(genes: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per ``side`` (below, above) and ``n_samples`` from 0 to the largest number measured:
-        ``n_genes`` and ``genes``, their names with semicolons between.
+        ``n_genes`` and ``genes``, their names with semicolons between. Genes measured in no sample are in
+        none.
 
     Raises:
         ConfigError: If it is another table.
@@ -188,6 +189,7 @@ def residual_recurrence(genes: pd.DataFrame) -> pd.DataFrame:
     needed = ("gene", "n_measured", "n_below", "n_above")
     if missing := [name for name in needed if name not in genes]:
         raise ConfigError(f"the table lacks {', '.join(missing)}; give what genes_by_residual returned")
+    genes = genes[genes["n_measured"] > 0]
     most = int(genes["n_measured"].max()) if len(genes) else 0
     parts = []
     for side in ("below", "above"):

@@ -23,7 +23,7 @@ from pydgd.inference import ClosestNormal
 from pydgd.inference.decoding import decode
 from pydgd.inference.uncertainty import log_mean_jacobian
 from pydgd.tl.gene_set_files import GeneSets, checked_sets
-from pydgd.tl.positions import Positions, Source, positions
+from pydgd.tl.positions import Positions, Source, check_model, positions
 
 Matrix = NDArray[np.float64]
 
@@ -216,6 +216,7 @@ def _pooled_covariance(model: DGD) -> Matrix:
 
 def _search_state(model: DGD, normal: ClosestNormal | AnnData) -> tuple[Positions, Matrix, NDArray[np.bool_]]:
     """Most probable positions, scaling factors, and which of the model's genes were measured."""
+    check_model(model, normal)
     if isinstance(normal, ClosestNormal):
         z = normal.representations if normal.most_probable is None else normal.most_probable
         frame = pd.DataFrame(z, index=pd.Index(normal.sample_names))

@@ -13,7 +13,7 @@ from pydgd.inference.decoding import decode
 from pydgd.inference.neighbours import TrainingSamples
 from pydgd.tl.positions import Positions, Source, joint_log_densities, positions
 
-_MOST_READS = 1e9  # in all; a gene's own then fit into 32 bits
+_MOST_READS = 1e9  # in all
 
 
 def sample_representations(model: DGD, n: int, *, seed: int = 0) -> pd.DataFrame:
@@ -86,6 +86,8 @@ def sample_counts(
     spread = np.broadcast_to(np.inf if r is None else r, mu.shape)
     seeds = _seeds(len(found.names), seed)
     counts = np.stack([_counts(*row) for row in zip(mu, spread, seeds, strict=True)])
+    if counts.max() <= np.iinfo(np.int32).max:
+        counts = counts.astype(np.int32)
     result = AnnData(counts, obs=_places(model, found), var=pd.DataFrame(index=pd.Index(model.genes)))
     result.obsm["X_dgd"] = found.z.numpy()
     result.layers["dgd_mean"] = mu.astype(np.float32)
@@ -111,10 +113,10 @@ def _seeds(n: int, seed: int) -> list[int]:
     return [int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] >> 1) for i in range(n)]
 
 
-def _counts(mu: NDArray[np.float64], r: NDArray[np.float64], seed: int) -> NDArray[np.int32]:
+def _counts(mu: NDArray[np.float64], r: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """Negative binomial counts: Poisson around a gamma mean; plain Poisson where r is infinite."""
     generator = np.random.default_rng(seed)
     finite = np.isfinite(r)
     shape = np.where(finite, r, 1.0)
     means = np.where(finite, generator.gamma(shape, mu / shape), mu)
-    return generator.poisson(means).astype(np.int32)
+    return generator.poisson(means)

@@ -2,8 +2,27 @@
 """From healthy counts to a trained model."""
 
 from pydgd.training.calibration import calibrate
+from pydgd.training.capacity import CapacitySearch, search_capacity
+from pydgd.training.cohort import Cohort, cohort_in_memory, cohort_on_disk
+from pydgd.training.counts import CountsInMemory, CountsOnDisk, TrainingCounts
 from pydgd.training.fit import fit
+from pydgd.training.keeper import Checkpoints
 from pydgd.training.result import EpochReport, TrainingResult
 from pydgd.training.validation import split_groups
 
-__all__ = ["EpochReport", "TrainingResult", "calibrate", "fit", "split_groups"]
+__all__ = [
+    "CapacitySearch",
+    "Checkpoints",
+    "Cohort",
+    "CountsInMemory",
+    "CountsOnDisk",
+    "EpochReport",
+    "TrainingCounts",
+    "TrainingResult",
+    "calibrate",
+    "cohort_in_memory",
+    "cohort_on_disk",
+    "fit",
+    "search_capacity",
+    "split_groups",
+]

@@ -17,6 +17,7 @@ from pydgd.inference.departure import misfit, telling_genes
 from pydgd.inference.posterior import Posterior
 from pydgd.stats import mid_p_residuals
 from pydgd.stats.calibrated import Expected, NullModel
+from pydgd.training.counts import TrainingCounts, evenly_spaced
 from pydgd.training.dispersion import refitted_log_r
 from pydgd.training.leave_one_out import MOST_SAMPLES, leave_one_out_means
 
@@ -36,8 +37,7 @@ def calibrate(
     model: JointModel,
     *,
     representations: Float[Tensor, "n latent"],
-    counts: Float[np.ndarray, "n genes"],
-    scaling_factors: Float[np.ndarray, " n"],
+    counts: TrainingCounts,
     held_out: AlignedCounts,
     found: ClosestNormal | None,
 ) -> Calibration | None:
@@ -47,7 +47,6 @@ def calibrate(
         model: Trained.
         representations: Of the training samples.
         counts: Theirs.
-        scaling_factors: Theirs.
         held_out: Healthy samples that training did not see.
         found: Their most probable points; None if there are none.
 
@@ -67,7 +66,27 @@ def calibrate(
             "%d healthy samples were held out: p-values are calibrated on few, their far tail is a guess",
             len(held_out.sample_names),
         )
-    log_r = cross_fitted_log_r(model, representations, counts, scaling_factors)
+    log_r = cross_fitted_log_r(model, representations, counts)
+    return calibration_of(model, log_r, held_out, found)
+
+
+def calibration_of(
+    model: JointModel,
+    log_r: Float[np.ndarray, " genes"] | None,
+    held_out: AlignedCounts,
+    found: ClosestNormal,
+) -> Calibration | None:
+    """Learn limit and null distribution for given dispersions.
+
+    Args:
+        model: Trained.
+        log_r: Natural log of each gene's r; None if the model has none per gene.
+        held_out: Healthy samples that training did not see.
+        found: Their most probable points.
+
+    Returns:
+        The calibration; None if there are too few residuals.
+    """
     refitted = found if log_r is None else replace(found, r=np.exp(log_r))
     limit = float(np.quantile(_misfits(held_out, refitted), USUAL))
     normal = Posterior(model, misfit_limit=limit, log_r=log_r).of(found, held_out)
@@ -83,11 +102,19 @@ def calibrate(
 
 
 @torch.no_grad()
+def trained_log_r(model: JointModel) -> Float[Tensor, " genes"] | None:
+    """Ln r of each gene as trained; None if the model has no r per gene."""
+    module = model.decoder.output_module
+    anywhere = torch.zeros(1, model.decoder.latent_dim)
+    found = None if module.predicts_r else module.log_r_of(model.decoder(anywhere))
+    return None if found is None else found[0]
+
+
+@torch.no_grad()
 def cross_fitted_log_r(
     model: JointModel,
     representations: Float[Tensor, "n latent"],
-    counts: Float[np.ndarray, "n genes"],
-    scaling_factors: Float[np.ndarray, " n"],
+    counts: TrainingCounts,
 ) -> Float[np.ndarray, " genes"] | None:
     """Ln r of each gene by means that did not see the sample.
 
@@ -95,23 +122,21 @@ def cross_fitted_log_r(
         model: Trained.
         representations: Of the training samples.
         counts: Theirs.
-        scaling_factors: Theirs.
 
     Returns:
         ln r; None if the model has no r per gene, as trained if too few samples are left to say more.
     """
-    module = model.decoder.output_module
-    trained = None if module.predicts_r else module.log_r_of(model.decoder(representations[:1].float()))
+    trained = trained_log_r(model)
     if trained is None:
         return None
-    rows = torch.arange(0, len(counts), -(-len(counts) // MOST_SAMPLES))
+    chosen = evenly_spaced(len(representations), MOST_SAMPLES)
+    rows = torch.as_tensor(chosen)
     n_features = model.decoder.trunk(representations[:1].float()).shape[1]
     if len(rows) < 2 * n_features:
-        return trained[0].double().numpy()
-    x = torch.as_tensor(counts[rows.numpy()], dtype=torch.float32)
-    s = torch.as_tensor(scaling_factors[rows.numpy()], dtype=torch.float32)
-    mu = leave_one_out_means(model.decoder, representations[rows].float(), x, s)
-    return refitted_log_r(x, mu, trained[0]).numpy()
+        return trained.double().numpy()
+    x = counts.take(chosen)
+    mu = leave_one_out_means(model.decoder, representations[rows].float(), x, counts.scaling_factors[rows])
+    return refitted_log_r(x, mu, trained).numpy()
 
 
 def _expected(normal: ClosestNormal, i: int) -> Expected:

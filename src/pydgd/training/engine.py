@@ -1,97 +1,101 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The training loop: decoder, representations and prior fitted together by maximum a posteriori."""
 
-import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 import torch
-from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from pydgd.config import TrainingConfig
-from pydgd.core.distributions import log_factorial
 from pydgd.core.latent import RepresentationLayer
 from pydgd.core.model import JointModel
 from pydgd.errors import TrainingError
 from pydgd.inference.search import SearchOptions, find_representations
+from pydgd.training.best import BestState
+from pydgd.training.counts import Batch, TrainingCounts, n_batches
+from pydgd.training.keeper import Keeper
+from pydgd.training.optimisers import Optimisers
+from pydgd.training.ranks import ALONE, Ranks
 from pydgd.training.result import EpochReport, TrainingResult
-from pydgd.training.schedule import SCHEDULES
 
 _log = logging.getLogger(__name__)
 
 # Iterations of each warm refit of the mixture; it moves little between epochs.
 REFIT_ITER = 10
-# A step whose gradient is this many times longer than its running mean is shortened to that length.
-LONGEST_GRADIENT = 10.0
-MATERIAL = 0.05
-"""Share of what training gained that is too little to go back for.
-
-Between half of the schedule and its end, looks differ by 1 or 2 % of the gain on GTEx and TCGA normals, and
-which of them is best is chance; models are more alike at the end: three times nearer in ln mu."""
 # The look at held-out samples needs their objective to a hundredth of a nat, not a proof of convergence.
 LOOK = SearchOptions(n_starts=1, scout_iter=1, max_iter=20, tolerance=1e-2)
 
 
 def train(
     model: JointModel,
-    counts: Float[Tensor, "n genes"],
-    scaling_factors: Float[Tensor, " n"],
+    counts: TrainingCounts,
     representations: RepresentationLayer,
     config: TrainingConfig,
     *,
     held_out: tuple[Tensor, Tensor] | None = None,
     generator: Generator,
     progress: Callable[[EpochReport], None] | None = None,
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
-    """Fit decoder, representations and prior from where they stand.
+    """Fit decoder, representations and prior from where they stand, or from where an earlier run stopped.
 
     Args:
         model: Started model; changed in place.
-        counts: Reads of the training samples, (N, G).
-        scaling_factors: One per sample, (N,).
-        representations: Where the samples start; changed in place.
+        counts: Of the training samples.
+        representations: Where this process's samples start; changed in place.
         config: Options of the run.
         held_out: Counts and scaling factors of samples that only watch.
         generator: Order of the samples.
         progress: Called after every epoch.
+        keeper: Keeps the state of the run on disk, and has that of an earlier one.
+        ranks: Processes that train together.
 
     Returns:
-        The model at its last look, or at its best if that was materially better, the representations that go
-        with it, and the history.
+        The model at its last look, or at its best if that was materially better, the representations of all
+        samples that go with it, and the history.
 
     Raises:
         TrainingError: If no batch of an epoch gives finite gradients.
+        OutputError: If the state cannot be kept.
     """
-    run = _Run(model, counts, scaling_factors, representations, config)
-    best = _Best(model, representations)
-    reports: list[EpochReport] = []
-    started = time.perf_counter()
-    if held_out is not None:
-        best.looked(0, _held_out_nll(model, *held_out))
-    for epoch in range(1, config.epochs + 1):
-        train_nll, prior_nll = run.epoch(generator)
-        model.prior.update(representations.z.detach(), max_iter=REFIT_ITER)
-        looks = held_out is not None and (epoch % config.validate_every == 0 or epoch == config.epochs)
-        validation_nll = _held_out_nll(model, *held_out) if held_out is not None and looks else math.nan
-        seconds = time.perf_counter() - started
-        report = EpochReport(
-            epoch, config.epochs, train_nll, validation_nll, prior_nll, run.n_skipped, seconds
+    run = Run(model, counts, representations, config, generator, ranks)
+    if not (keeper is not None and keeper.restore(run)) and held_out is not None:
+        run.best.looked(0, _held_out_nll(model, *held_out, ranks))
+    while run.epoch < config.epochs and run.best.looks.n_worse < config.patience:
+        for _ in run.steps():
+            if keeper is not None:
+                keeper.keep_if_due(run)
+        train_nll, prior_nll = run.end_epoch()
+        looks = held_out is not None and (
+            run.epoch % config.validate_every == 0 or run.epoch == config.epochs
         )
-        reports.append(report)
+        validation_nll = (
+            _held_out_nll(model, *held_out, ranks) if held_out is not None and looks else math.nan
+        )
+        if looks:
+            run.best.looked(run.epoch, validation_nll)
+        run.report(train_nll, validation_nll, prior_nll)
         if progress is not None:
-            progress(report)
-        if looks and best.looked(epoch, validation_nll) >= config.patience:
-            _log.info("stopped at epoch %d: looks got worse since epoch %s", epoch, best.epoch)
-            break
-    _check_progress(reports, best_epoch=best.epoch)
-    best.restore()
-    history = pd.DataFrame(reports).drop(columns="n_epochs")
-    kept = len(reports) if best.epoch is None else best.kept_epoch
-    return TrainingResult(model, representations.z.detach().clone(), history, kept, config)
+            progress(run.reports[-1])
+    return _result(run)
+
+
+def _result(run: "Run") -> TrainingResult:
+    looks = run.best.looks
+    if run.epoch < run.config.epochs:
+        _log.info("stopped at epoch %d: looks got worse since epoch %s", run.epoch, looks.best_epoch)
+    _check_progress(run.reports, best_epoch=looks.best_epoch)
+    run.best.restore()
+    history = pd.DataFrame(run.reports).drop(columns="n_epochs")
+    kept = len(run.reports) if looks.best_epoch is None else looks.kept_epoch
+    counts, z = run.counts, run.representations.z.detach().clone()
+    everyone = run.ranks.collected(z, counts.own(run.ranks), n=len(counts.scaling_factors))
+    return TrainingResult(run.model, everyone, history, kept, run.config)
 
 
 def _check_progress(reports: Sequence[EpochReport], *, best_epoch: int | None) -> None:
@@ -110,136 +114,112 @@ def _check_progress(reports: Sequence[EpochReport], *, best_epoch: int | None) -
         )
 
 
-class _Run:
-    """Optimisers and constants of one run."""
+class Run:
+    """One run and all that its next step depends on, so that it can be put down and taken up again.
+
+    Attributes:
+        epoch: Epochs done.
+        batch: Batches done of the one that is under way.
+        sums: -ln p(x | z), -ln p(z) and samples of these batches.
+        n_steps: Steps done.
+        n_skipped: Of these, steps without a finite gradient.
+        seconds: Taken before this process.
+        epoch_state: Of the generator when the epoch began.
+    """
 
     def __init__(
         self,
         model: JointModel,
-        counts: Tensor,
-        scaling_factors: Tensor,
+        counts: TrainingCounts,
         representations: RepresentationLayer,
         config: TrainingConfig,
+        generator: Generator,
+        ranks: Ranks,
     ) -> None:
-        self.model, self.counts, self.scaling_factors = model, counts, scaling_factors
-        self.representations, self.config = representations, config
-        self.log_factorial = log_factorial(counts).sum(dim=1)
-        self.n_batches = math.ceil(len(counts) / config.batch_size)
-        shared = [*model.decoder.parameters(), *model.prior.parameters()]
-        betas = (0.9, 0.99)
-        self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(shared, betas=betas),
-            torch.optim.Adam(representations.parameters(), betas=betas),
-        ]
-        self.shared, self.n_skipped, self._steps, self._usual_length = shared, 0, 0, math.nan
+        self.model, self.counts, self.representations = model, counts, representations
+        self.config, self.generator, self.ranks = config, generator, ranks
+        self.n_samples = len(counts.scaling_factors)
+        self.optimisers = Optimisers(
+            [*model.decoder.parameters(), *model.prior.parameters()],
+            representations,
+            config,
+            n_samples=self.n_samples,
+            n_steps=n_batches(self.n_samples, config.batch_size) * config.epochs,
+        )
+        self.best = BestState(model, representations)
+        self.epoch, self.batch, self.n_steps, self.n_skipped = 0, 0, 0, 0
+        self.sums = (0.0, 0.0, 0)
+        self.reports: list[EpochReport] = []
+        self.seconds, self._started = 0.0, time.perf_counter()
+        self.epoch_state = generator.get_state()
 
-    def epoch(self, generator: Generator) -> tuple[float, float]:
-        """One pass; the mean -ln p(x | z) per count and the mean -ln p(z) per sample."""
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began, pauses left out."""
+        return self.seconds + time.perf_counter() - self._started
+
+    def steps(self) -> Iterator[None]:
+        """The rest of an epoch, step by step."""
         self.model.train()
-        nll, prior_nll, n_seen = 0.0, 0.0, 0
-        for rows in self._batches(generator):
-            one_nll, one_prior, stepped = self._step(rows)
+        self.epoch_state = self.generator.get_state() if self.batch == 0 else self.epoch_state
+        self.generator.set_state(self.epoch_state)
+        for batch in self.counts.batches(
+            self.generator, batch_size=self.config.batch_size, skip=self.batch, ranks=self.ranks
+        ):
+            nll, prior_nll, stepped = self._step(batch)
             if stepped:
-                nll, prior_nll, n_seen = nll + one_nll, prior_nll + one_prior, n_seen + len(rows)
+                self.sums = (self.sums[0] + nll, self.sums[1] + prior_nll, self.sums[2] + batch.n_samples)
+            self.batch += 1
+            yield
+
+    def end_epoch(self) -> tuple[float, float]:
+        """Refit the prior; the epoch's mean -ln p(x | z) per count and mean -ln p(z) per sample."""
+        nll, prior_nll, n_seen = self.sums
         if not n_seen:
             raise TrainingError(
                 "no batch of this epoch gave finite gradients, so training cannot go on; lower "
                 "learning_rate, or look for extreme counts or samples"
             )
-        return nll / n_seen / self.counts.shape[1], prior_nll / n_seen
+        self.model.prior.update(self.representations.z.detach(), max_iter=REFIT_ITER, shards=self.ranks)
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, (0.0, 0.0, 0)
+        return nll / n_seen / self.counts.n_genes, prior_nll / n_seen
 
-    def _batches(self, generator: Generator) -> Sequence[Tensor]:
-        order = torch.randperm(len(self.counts), generator=generator)
-        # Batches of equal size: a full step on a last batch of one or two samples throws the decoder off.
-        return torch.tensor_split(order, self.n_batches)
+    def report(self, train_nll: float, validation_nll: float, prior_nll: float) -> None:
+        """Note the epoch that has ended."""
+        losses = (train_nll, validation_nll, prior_nll)
+        self.reports.append(
+            EpochReport(self.epoch, self.config.epochs, *losses, self.n_skipped, self.elapsed)
+        )
 
-    def _step(self, rows: Tensor) -> tuple[float, float, bool]:
-        """Losses summed over the rows, and whether they were fit to learn from."""
-        model, z = self.model, self.representations(rows)
+    def _step(self, batch: Batch) -> tuple[float, float, bool]:
+        """Losses summed over the batch of all processes, and whether they were fit to learn from."""
+        model, z = self.model, self.optimisers.positions(batch.rows)
         nll = model.decoder.output_module.nll(
-            self.counts[rows],
-            model.decoder(z),
-            self.scaling_factors[rows],
-            log_factorial=self.log_factorial[rows],
+            batch.counts, model.decoder(z), batch.scaling_factors, log_factorial=batch.log_factorial
         ).sum()
         prior_nll = -model.prior.log_prob(z).double().sum()
-        hyper = model.prior.log_hyperprior() * (len(rows) / len(self.counts))
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward((nll + prior_nll - hyper) / len(rows))
-        losses = nll.item(), prior_nll.item()
-        lengths = _gradient_length(self.shared), _gradient_length([self.representations.z])
-        self._steps += 1
-        usable = all(map(math.isfinite, losses + lengths))
+        hyper = model.prior.log_hyperprior() * (len(batch.rows) / self.n_samples)
+        self.optimisers.zero_grad()
+        torch.autograd.backward((nll + prior_nll - hyper) / batch.n_samples)
+        self.ranks.add_gradients(self.optimisers.shared)
+        length, own_length = self.optimisers.lengths()
+        losses = self.ranks.total(
+            torch.tensor([nll.item(), prior_nll.item(), own_length], dtype=torch.float64)
+        )
+        self.n_steps += 1
+        usable = math.isfinite(length) and bool(losses.isfinite().all())
         if usable:
-            self._update(lengths[0])
+            self.optimisers.step(self.n_steps, length)
         else:
             self.n_skipped += 1
-            _log.warning("skipped a batch of %d samples: its loss or gradient is not finite", len(rows))
-        return *losses, usable
-
-    def _update(self, length: float) -> None:
-        self._shorten_gradient(length)
-        self._set_learning_rate()
-        for optimiser in self.optimisers:
-            optimiser.step()
-
-    def _shorten_gradient(self, length: float) -> None:
-        """Cut relative to the gradient's usual length, which depends on genes, depth and stage."""
-        if math.isnan(self._usual_length):
-            self._usual_length = length
-        limit = LONGEST_GRADIENT * self._usual_length
-        if length > limit:
-            for parameter in self.shared:
-                if parameter.grad is not None:
-                    parameter.grad.mul_(limit / length)
-        self._usual_length = 0.9 * self._usual_length + 0.1 * min(length, limit)
-
-    def _set_learning_rate(self) -> None:
-        done = self._steps / (self.n_batches * self.config.epochs)
-        rate = self.config.learning_rate * SCHEDULES[self.config.schedule](min(done, 1.0))
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            _log.warning("skipped a batch of %d samples: its loss or gradient is not finite", batch.n_samples)
+        return float(losses[0]), float(losses[1]), usable
 
 
-def _gradient_length(parameters: Sequence[Tensor]) -> float:
-    """Euclidean length over all entries; not finite if one of them is not, or if it exceeds float32."""
-    lengths = [p.grad.norm() for p in parameters if p.grad is not None]
-    return float(torch.stack(lengths).norm())
-
-
-class _Best:
-    """The best state seen, by the held-out look; the last state stays if it is as good, or without looks."""
-
-    def __init__(self, model: JointModel, representations: RepresentationLayer) -> None:
-        self._parts: tuple[nn.Module, ...] = (model, representations)
-        self._states: list[dict[str, Tensor]] | None = None
-        self.epoch: int | None = None
-        self.kept_epoch = 0
-        self._nll, self._first, self._looks_since = math.inf, math.nan, 0
-
-    def looked(self, epoch: int, validation_nll: float) -> int:
-        """Take note of a look; returns how many looks in a row were materially worse than the best one."""
-        if epoch == 0:
-            self._first = validation_nll
-        if validation_nll < self._nll:
-            self.epoch, self._nll = epoch, validation_nll
-            self._states = [copy.deepcopy(part.state_dict()) for part in self._parts]
-        as_good = self.epoch == epoch or (
-            self.epoch != 0 and validation_nll - self._nll <= MATERIAL * (self._first - self._nll)
-        )
-        self._looks_since = 0 if as_good or epoch == 0 else self._looks_since + 1
-        self.kept_epoch = epoch if as_good or self.epoch is None else self.epoch
-        return self._looks_since
-
-    def restore(self) -> None:
-        """Put the best state back, unless the last one is as good."""
-        if self._states is not None and self.kept_epoch == self.epoch:
-            for part, state in zip(self._parts, self._states, strict=True):
-                part.load_state_dict(state)
-
-
-def _held_out_nll(model: JointModel, counts: Tensor, scaling_factors: Tensor) -> float:
-    found = find_representations(model, counts, scaling_factors, options=LOOK)
-    return float(found.nll.mean()) / counts.shape[1]
+def _held_out_nll(model: JointModel, counts: Tensor, scaling_factors: Tensor, ranks: Ranks = ALONE) -> float:
+    """Mean over held-out counts; each process searches some of the samples."""
+    own = torch.as_tensor(ranks.own(len(counts)))
+    nll = torch.zeros((), dtype=torch.float64)
+    if len(own):
+        nll = find_representations(model, counts[own], scaling_factors[own], options=LOOK).nll.double().sum()
+    return float(ranks.total(nll)) / len(counts) / counts.shape[1]

@@ -2,7 +2,8 @@
 """From counts to a trained model: split, start from the data, train."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,34 +16,47 @@ from pydgd.core.decoder import Decoder
 from pydgd.core.latent import RepresentationLayer
 from pydgd.core.model import JointModel
 from pydgd.errors import TrainingError
+from pydgd.training.counts import CountsInMemory, TrainingCounts, evenly_spaced
 from pydgd.training.engine import train
+from pydgd.training.keeper import Checkpoints, Keeper
 from pydgd.training.priors import start_prior
+from pydgd.training.ranks import Ranks
 from pydgd.training.result import EpochReport, TrainingResult
-from pydgd.training.start import principal_components, start_decoder
+from pydgd.training.start import first_positions, principal_components, start_decoder
 
 _log = logging.getLogger(__name__)
 
+MOST_STARTING = 4_096
+"""Samples that principal components, first weights and first clusters are made of."""
+MOST_WATCHING = 256
+"""Samples that are looked at during training; more would tell the same and take longer than an epoch."""
+
 
 def fit(
-    counts: Float[np.ndarray, "n genes"],
-    scaling_factors: Float[np.ndarray, " n"],
+    counts: Float[np.ndarray, "n genes"] | TrainingCounts,
+    scaling_factors: Float[np.ndarray, " n"] | None = None,
     *,
     genes: Sequence[str],
     profile: Float[np.ndarray, " genes"],
     config: TrainingConfig,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
     progress: Callable[[EpochReport], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train a model on the counts of healthy samples.
 
     Args:
-        counts: Reads, (N, G).
-        scaling_factors: One per sample, (N,).
+        counts: Reads, (N, G), or where they come from.
+        scaling_factors: One per sample, (N,), of a matrix.
         genes: Names of the genes.
         profile: Typical mean of every gene, (G,), kept with the model for partly measured queries.
         config: Options of the run.
-        held_out: Counts and scaling factors of samples that only watch.
+        held_out: Counts and scaling factors of samples that only watch; of more than `MOST_WATCHING`, as many
+            evenly spaced ones do.
         progress: Called after every epoch.
+        checkpoints: Where the state of the run is kept, so that it can be resumed.
+        facts: What else decides the run, such as names of samples: a state of others is not resumed.
 
     Returns:
         The trained model with its representations and history.
@@ -50,32 +64,93 @@ def fit(
     Raises:
         TrainingError: If there are too few samples for the latent space or the mixture, or if no batch of an
             epoch gives finite gradients.
+        CheckpointError: If a kept state is damaged, of another training, or not to be resumed.
+        OutputError: If the state cannot be kept.
     """
-    config = sized(config, n_samples=len(counts))
+    source = _source(counts, scaling_factors)
+    ranks = Ranks.current()
+    config = sized(config, n_samples=len(source.scaling_factors))
+    if len(source.scaling_factors) < ranks.size:
+        raise TrainingError(
+            f"{ranks.size} processes cannot share {len(source.scaling_factors)} training samples; start fewer"
+        )
+    depths = source.scaling_factors.numpy().tobytes() + np.asarray(profile).tobytes()
+    known = {"counts": depths, "genes": list(genes), **(facts or {})}
     generator = torch.Generator().manual_seed(config.seed)
     # Torch's layers draw their first weights, and dropout its units, from the global generator.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with _kept(checkpoints, source, config, known, ranks) as keeper, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed + ranks.index)
+        model, representations = _start(source, genes, _tensor(profile), config, generator, ranks)
         return train(
-            *_start(_tensor(counts), _tensor(scaling_factors), genes, _tensor(profile), config, generator),
+            model,
+            source,
+            representations,
             config,
-            held_out=None if held_out is None else (_tensor(held_out[0]), _tensor(held_out[1])),
+            held_out=None if held_out is None else _watching(*held_out),
             generator=generator,
             progress=progress,
+            keeper=keeper,
+            ranks=ranks,
         )
 
 
+def _source(
+    counts: Float[np.ndarray, "n genes"] | TrainingCounts, scaling_factors: Float[np.ndarray, " n"] | None
+) -> TrainingCounts:
+    if not isinstance(counts, np.ndarray):
+        return counts
+    assert scaling_factors is not None
+    return CountsInMemory(_tensor(counts), _tensor(scaling_factors))
+
+
+def _kept(
+    checkpoints: Checkpoints | None,
+    source: TrainingCounts,
+    config: TrainingConfig,
+    facts: Mapping[str, Any],
+    ranks: Ranks,
+) -> AbstractContextManager[Keeper | None]:
+    if checkpoints is None:
+        return nullcontext()
+    known = {
+        "options": config.model_dump(mode="json"),
+        # Batches out of a file come in another order.
+        "whether counts are streamed": isinstance(source, CountsInMemory),
+        **facts,
+    }
+    return Keeper.opened(checkpoints, known, ranks=ranks)
+
+
+def _watching(counts: np.ndarray, scaling_factors: np.ndarray) -> tuple[Tensor, Tensor]:
+    rows = evenly_spaced(len(counts), MOST_WATCHING)
+    return _tensor(counts[rows]), _tensor(scaling_factors[rows])
+
+
 def _start(
-    x: Tensor, s: Tensor, genes: Sequence[str], profile: Tensor, config: TrainingConfig, generator: Generator
-) -> tuple[JointModel, Tensor, Tensor, RepresentationLayer]:
-    """Model, counts, scaling factors and representations as they stand before the first epoch."""
+    source: TrainingCounts,
+    genes: Sequence[str],
+    profile: Tensor,
+    config: TrainingConfig,
+    generator: Generator,
+    ranks: Ranks,
+) -> tuple[JointModel, RepresentationLayer]:
+    """Model and representations before the first epoch; by some of the samples if they are many."""
     assert config.n_components is not None
     assert config.latent_dim is not None
-    z, spread = principal_components(x, s, config.latent_dim, generator=generator)
-    prior = start_prior(config, z, spread, n_components=config.n_components, generator=generator)
+    n = len(source.scaling_factors)
+    some = evenly_spaced(n, MOST_STARTING)
+    x, s = source.take(some), source.scaling_factors[torch.as_tensor(some)]
+    components = principal_components(x, s, config.latent_dim, generator=generator)
+    prior = start_prior(
+        config, components.z, components.spread, n_components=config.n_components, generator=generator
+    )
     model = JointModel(genes, build_decoder(config, n_genes=len(genes)), prior, config.scaling, profile)
-    start_decoder(model.decoder, x, s, z, generator=generator)
-    return model, x, s, RepresentationLayer.from_values(z)
+    start_decoder(model.decoder, x, s, components.z, generator=generator)
+    # Whose hardware differs may have found other axes.
+    ranks.share([*model.state_dict().values(), components.z, components.axes, components.centre])
+    own = source.own(ranks)
+    z = components.z[torch.as_tensor(own)] if len(some) == n else first_positions(components, source, own)
+    return model, RepresentationLayer.from_values(z)
 
 
 def sized(config: TrainingConfig, *, n_samples: int) -> TrainingConfig:

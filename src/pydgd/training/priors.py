@@ -27,6 +27,7 @@ def start_prior(
     *,
     n_components: int,
     generator: Generator,
+    clusters: Int[Tensor, " n"] | None = None,
 ) -> LatentPrior:
     """A mixture of the configured kind, fitted to the first representations.
 
@@ -36,11 +37,12 @@ def start_prior(
         spread: How much of the expression each dimension moves, (D,).
         n_components: K.
         generator: Source of what the fit draws.
+        clusters: Component that each representation starts in; by default found by `expression_clusters`.
 
     Returns:
         The mixture.
     """
-    clusters = expression_clusters(z, spread, n_components)
+    clusters = expression_clusters(z, spread, n_components) if clusters is None else clusters
     return _STARTS[config.prior](config.components_covariance, z, n_components, clusters, generator)
 
 

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pydgd.stats.named_uniforms import named_uniforms
+from pydgd.training.counts import evenly_spaced
 
 _log = logging.getLogger(__name__)
 
+MOST_HELD_OUT = 1_000
+"""Nothing that is learnt on them is known better from more."""
 # One group may be most of the samples; what watches should never be more than a fifth of them by accident.
 MOST_SHARE = 0.2
 # Of fewer groups none is held out.
@@ -29,13 +32,15 @@ def split_groups(
 
     Args:
         groups: Group of each sample, (N,).
-        share: Share of the samples to hold out; whole groups are taken until it is reached. A group that
-            would make it more than double, and a fifth of all samples, or half of them, is passed over.
+        share: Share of the samples to hold out; whole groups are taken until it is reached, or
+            `MOST_HELD_OUT` samples are. A group that would make it more than double, and a fifth of all
+            samples, or half of them, is passed over.
         seed: Another one holds out others.
 
     Returns:
         Row numbers to train on and to hold out, ascending. Nothing is held out when `share` is 0 or there are
-        fewer than ten groups.
+        fewer than ten groups. Of groups so large that more than twice `MOST_HELD_OUT` samples would be, the
+        others are in neither.
 
     Example:
         >>> donors = list("aabbccddeeffgghhiijj")
@@ -49,7 +54,7 @@ def split_groups(
         _log.info("nothing is held out: %d groups of samples are too few to spare one", len(names))
     if share == 0 or len(names) < FEWEST_GROUPS:
         return everyone, everyone[:0]
-    sizes, wanted = np.bincount(member_of), math.ceil(share * len(member_of))
+    sizes, wanted = np.bincount(member_of), min(math.ceil(share * len(member_of)), MOST_HELD_OUT)
     limit = min(max(2 * wanted, MOST_SHARE * len(member_of)), len(member_of) / 2)
     held_out: list[int] = []
     numbers = named_uniforms(names.astype(str).tolist(), ["held out"], seed=seed)[:, 0]
@@ -58,4 +63,5 @@ def split_groups(
         if n_held_out < wanted and n_held_out + sizes[group] <= limit:
             held_out.append(group)
     chosen = np.isin(member_of, held_out)
-    return everyone[~chosen], everyone[chosen]
+    watching = everyone[chosen]
+    return everyone[~chosen], watching[evenly_spaced(len(watching), 2 * MOST_HELD_OUT)]

@@ -23,6 +23,8 @@ from typing import Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
+
 LOG_2PI = math.log(2 * math.pi)
 VANISHED = 1e-10  # rows; a component with fewer has no statistics
 BLOCK_NUMBERS = 2**21  # 16 MB of float64: the largest (rows, K, D) temporary of the full type
@@ -42,8 +44,10 @@ class CovarianceType(Protocol):
     def log_density(self, z: Tensor, means: Tensor, covariance: Tensor) -> Tensor:
         """Log of N(z_n; means_k, covariance_k) in nats, (N, K); differentiable in every argument."""
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
-        """The maximum-likelihood covariance about `means`, which are the weighted means of the rows.
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
+        """The maximum-likelihood covariance about `means`, which are the weighted means of all rows.
 
         `responsibilities` (N, K) have rows that sum to one.
         """
@@ -68,9 +72,9 @@ def cholesky(covariance: Tensor) -> Tensor:
     return factors
 
 
-def row_counts(responsibilities: Tensor) -> Tensor:
+def row_counts(responsibilities: Tensor, shards: Shards) -> Tensor:
     """Expected rows per component, (K,), never zero: they divide."""
-    return responsibilities.sum(dim=0).clamp_min(VANISHED)
+    return shards.total(responsibilities.sum(dim=0)).clamp_min(VANISHED)
 
 
 def _whitening(covariance: Tensor) -> Tensor:
@@ -106,12 +110,14 @@ class _Full:
         ]
         return half_log_det - 0.5 * (means.shape[1] * LOG_2PI + torch.cat(squared))
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
         scatters = []
         for k in range(len(means)):
             apart = z - means[k]
             scatters.append((apart * responsibilities[:, k : k + 1]).T @ apart)
-        return torch.stack(scatters) / row_counts(responsibilities)[:, None, None]
+        return shards.total(torch.stack(scatters)) / row_counts(responsibilities, shards)[:, None, None]
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         return covariance.expand(n_components, latent_dim, latent_dim)
@@ -136,15 +142,17 @@ class _Tied:
         squared = _squared_distances((z - centre) @ whitening.T, (means - centre) @ whitening.T, unit)
         return whitening.diagonal().log().sum() - 0.5 * (means.shape[1] * LOG_2PI + squared)
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
         # About each row's expected mean, plus how far apart the means are that share a row. Both terms
         # are positive semidefinite, where "total less between" loses that to rounding.
         apart = z - responsibilities @ means
-        shared = responsibilities.T @ responsibilities
+        shared = shards.total(responsibilities.T @ responsibilities)
         shared.fill_diagonal_(0)
         centred = means - means.mean(dim=0)
         spread = centred.T @ (shared.sum(dim=1).diag() - shared) @ centred
-        return (apart.T @ apart + (spread + spread.T) / 2) / len(z)
+        return (shards.total(apart.T @ apart) + (spread + spread.T) / 2) / n_rows(z, shards)
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         return covariance.expand(n_components, latent_dim, latent_dim)
@@ -167,9 +175,12 @@ class _Diagonal:
         squared = _squared_distances(z - centre, means - centre, covariance.reciprocal())
         return -0.5 * (means.shape[1] * LOG_2PI + covariance.log().sum(dim=1) + squared)
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
-        centre = z.mean(dim=0)
-        second = responsibilities.T @ (z - centre).square() / row_counts(responsibilities)[:, None]
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
+        centre = shards.total(z.sum(dim=0)) / n_rows(z, shards)
+        second = shards.total(responsibilities.T @ (z - centre).square())
+        second = second / row_counts(responsibilities, shards)[:, None]
         return (second - (means - centre).square()).clamp_min(0)
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
@@ -191,8 +202,10 @@ class _Spherical:
     def log_density(self, z: Tensor, means: Tensor, covariance: Tensor) -> Tensor:
         return _Diagonal().log_density(z, means, covariance[:, None].expand_as(means))
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
-        return _Diagonal().estimate(z, responsibilities, means).mean(dim=1)
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
+        return _Diagonal().estimate(z, responsibilities, means, shards).mean(dim=1)
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         return _Diagonal().expand(covariance[:, None], n_components, latent_dim)
@@ -216,9 +229,11 @@ class _Pooled:
     def log_density(self, z: Tensor, means: Tensor, covariance: Tensor) -> Tensor:
         return self.one.log_density(z, means, covariance.expand(len(means), *covariance.shape))
 
-    def estimate(self, z: Tensor, responsibilities: Tensor, means: Tensor) -> Tensor:
-        apart = self.one.estimate(z, responsibilities, means)
-        return responsibilities.sum(dim=0) @ apart / len(z)
+    def estimate(
+        self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
+    ) -> Tensor:
+        apart = self.one.estimate(z, responsibilities, means, shards)
+        return shards.total(responsibilities.sum(dim=0)) @ apart / n_rows(z, shards)
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         shared = covariance.expand(n_components, *covariance.shape)

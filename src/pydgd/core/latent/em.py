@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pydgd.core.latent.covariances import VANISHED, CovarianceType, row_counts
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
 
 SMALLEST_WEIGHT = 1e-20  # keeps ln w finite for a component that nothing belongs to
 
@@ -30,7 +31,7 @@ class EMFit:
         n_iter: Iterations done.
         converged: Whether the stop rule was met.
         counts: Expected rows per component, (K,).
-        log_prob: Log density of each row, (N,).
+        log_prob: Log density of each row of this process, (N,).
     """
 
     parameters: MixtureParameters
@@ -54,13 +55,18 @@ def e_step(z: Tensor, parameters: MixtureParameters, kind: CovarianceType) -> tu
 
 
 def m_step(
-    z: Tensor, responsibilities: Tensor, last: MixtureParameters, kind: CovarianceType, reg_covar: float
+    z: Tensor,
+    responsibilities: Tensor,
+    last: MixtureParameters,
+    kind: CovarianceType,
+    reg_covar: float,
+    shards: Shards = ONE_SHARD,
 ) -> MixtureParameters:
     """The parameters that the responsibilities ask for; `reg_covar` is added to every variance."""
-    counts = row_counts(responsibilities)
+    counts = row_counts(responsibilities, shards)
     alive = counts > VANISHED  # the others keep their place and shape
-    means = pick_components(alive, responsibilities.T @ z / counts[:, None], last.means)
-    covariance = kind.estimate(z, responsibilities, means)
+    means = pick_components(alive, shards.total(responsibilities.T @ z) / counts[:, None], last.means)
+    covariance = kind.estimate(z, responsibilities, means, shards)
     covariance = covariance + reg_covar * kind.identity(*means.shape).to(z.device)
     if not kind.tied:
         covariance = pick_components(alive, covariance, last.covariance)
@@ -80,6 +86,7 @@ def run_em(
     reg_covar: float,
     tol: float,
     max_iter: int,
+    shards: Shards = ONE_SHARD,
 ) -> EMFit:
     """Iterate from `start` until the mean log density changes by at most `tol` of itself.
 
@@ -93,6 +100,7 @@ def run_em(
         reg_covar: Added to every variance at each M step.
         tol: Relative change of the mean log density at which to stop.
         max_iter: Most iterations, at least 1.
+        shards: Processes that have the other rows.
 
     Returns:
         The fit.
@@ -102,10 +110,12 @@ def run_em(
     """
     parameters, n_iter, converged = start, 0, False
     responsibilities, log_prob = e_step(z, start, kind)
-    bound = log_prob.mean().item()
+    n = n_rows(z, shards)
+    bound = (shards.total(log_prob.sum()) / n).item()
     while n_iter < max_iter and not converged:
-        parameters = m_step(z, responsibilities, parameters, kind, reg_covar)
+        parameters = m_step(z, responsibilities, parameters, kind, reg_covar, shards)
         responsibilities, log_prob = e_step(z, parameters, kind)
-        last_bound, bound = bound, log_prob.mean().item()
+        last_bound, bound = bound, (shards.total(log_prob.sum()) / n).item()
         n_iter, converged = n_iter + 1, abs(bound - last_bound) <= tol * abs(last_bound)
-    return EMFit(parameters, bound, n_iter, converged, responsibilities.sum(dim=0), log_prob)
+    counts = shards.total(responsibilities.sum(dim=0))
+    return EMFit(parameters, bound, n_iter, converged, counts, log_prob)

@@ -13,6 +13,7 @@ from pydgd.core.latent.covariances import COVARIANCE_TYPES, cholesky, covariance
 from pydgd.core.latent.em import EMFit, MixtureParameters, joint_log_prob
 from pydgd.core.latent.prior import LatentPrior
 from pydgd.core.latent.rescue import run_em_with_rescue
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
 from pydgd.core.latent.starts import clustered_parameters, initial_parameters
 
 
@@ -196,7 +197,9 @@ class GaussianMixture(LatentPrior):
         self._keep(self._run(rows, start, max_iter))
         return self
 
-    def update(self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int = 100) -> None:
+    def update(
+        self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int = 100, shards: Shards = ONE_SHARD
+    ) -> None:
         """Refit from the current state.
 
         Means that all coincide (an unfitted mixture, or one fitted to equal rows) cannot be told apart
@@ -205,14 +208,18 @@ class GaussianMixture(LatentPrior):
         Args:
             z: Representations, (N, D), N >= K; no gradient flows into them.
             max_iter: Most iterations.
+            shards: Processes that have the other samples.
 
         Raises:
             ValueError: As `fit`.
         """
-        if bool((self.means == self.means[0]).all()):
+        n = int(n_rows(z.double(), shards))
+        coincide = self.n_components > 1 and bool((self.means == self.means[0]).all())
+        # A new start is made of all rows; several processes go on from where they stand.
+        if coincide and n == len(z):
             self.fit(z, max_iter=max_iter)
         else:
-            self._keep(self._run(self._rows(z), self._current(), max_iter))
+            self._keep(self._run(self._rows(z, n=n), self._current(), max_iter, shards))
 
     def n_parameters(self) -> int:
         """Number of free parameters: means, weights less one, and the covariances of this type."""
@@ -233,23 +240,27 @@ class GaussianMixture(LatentPrior):
             self.weights.double(), self.means.double(), self.natural_covariances.double()
         )
 
-    def _rows(self, z: Tensor) -> Tensor:
+    def _rows(self, z: Tensor, *, n: int | None = None) -> Tensor:
+        """Rows to fit to, checked; n with those of other processes."""
         self._check_shape(z)
-        if len(z) < self.n_components:
+        n = len(z) if n is None else n
+        if n < self.n_components:
             raise ValueError(
-                f"z has {len(z)} samples but the mixture has n_components={self.n_components}; "
-                f"give at least {self.n_components} samples or use n_components={max(1, len(z))} or fewer."
+                f"z has {n} samples but the mixture has n_components={self.n_components}; "
+                f"give at least {self.n_components} samples or use n_components={max(1, n)} or fewer."
             )
         if not bool(z.isfinite().all()):
             bad = int((~z.isfinite()).any(dim=1).sum())
             raise ValueError(f"z must be finite, but {bad} of {len(z)} rows hold NaN or inf; drop them.")
         return z.detach().to(device=self.means.device, dtype=torch.float64)
 
-    def _run(self, rows: Tensor, start: MixtureParameters, max_iter: int) -> EMFit:
+    def _run(
+        self, rows: Tensor, start: MixtureParameters, max_iter: int, shards: Shards = ONE_SHARD
+    ) -> EMFit:
         if max_iter < 1:
             raise ValueError(f"max_iter must be at least 1, got {max_iter}.")
         return run_em_with_rescue(
-            rows, start, self._kind, reg_covar=self.reg_covar, tol=self.tol, max_iter=max_iter
+            rows, start, self._kind, reg_covar=self.reg_covar, tol=self.tol, max_iter=max_iter, shards=shards
         )
 
     def _keep(self, fit: EMFit) -> None:

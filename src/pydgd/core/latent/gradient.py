@@ -12,6 +12,7 @@ from pydgd.core.checks import as_float
 from pydgd.core.latent.covariances import COVARIANCE_TYPES, CovarianceType, covariance_type_named
 from pydgd.core.latent.hyperpriors import Softball, dirichlet_log_prob, log_variance_log_prob
 from pydgd.core.latent.prior import LatentPrior
+from pydgd.core.latent.shards import ONE_SHARD, Shards
 
 GRADIENT_COVARIANCE_TYPES: dict[str, CovarianceType] = {
     "fixed": COVARIANCE_TYPES["spherical"],
@@ -113,7 +114,9 @@ class GradientMixture(LatentPrior):
         """Diagonal covariance matrices, (K, D, D); gradients flow back to `log_var`."""
         return self._kind.expand(self._variances(), self.n_components, self.latent_dim)
 
-    def update(self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int = 0) -> None:
+    def update(
+        self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int = 0, shards: Shards = ONE_SHARD
+    ) -> None:
         """Nothing: the optimiser that trains the decoder trains this mixture too."""
 
     def log_hyperprior(self) -> Float[Tensor, ""]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from pydgd.core.checks import as_float
+from pydgd.core.latent.shards import ONE_SHARD, Shards
 
 
 class LatentPrior(nn.Module, ABC):
@@ -65,12 +66,15 @@ class LatentPrior(nn.Module, ABC):
         """The covariance matrix of each component, whatever shape it is stored in, (K, D, D)."""
 
     @abstractmethod
-    def update(self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int) -> None:
+    def update(
+        self, z: Float[Tensor, "n_samples latent_dim"], *, max_iter: int, shards: Shards = ONE_SHARD
+    ) -> None:
         """Refit to the current representations; does nothing where gradients train the prior.
 
         Args:
             z: Representations, (N, D); no gradient flows into them.
             max_iter: Most iterations of this refit.
+            shards: Processes that have the other samples' representations.
         """
 
     @abstractmethod

@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from pydgd.core.latent.covariances import CovarianceType, row_counts
 from pydgd.core.latent.em import MixtureParameters
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
 
 
 def _random_row(z: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,7 +70,9 @@ STARTS: dict[str, Callable[[Tensor, int, torch.Generator], Tensor]] = {
 }
 
 
-def empirical_covariance(z: Tensor, means: Tensor, kind: CovarianceType, reg_covar: float) -> Tensor:
+def empirical_covariance(
+    z: Tensor, means: Tensor, kind: CovarianceType, reg_covar: float, shards: Shards = ONE_SHARD
+) -> Tensor:
     """Covariances within the clusters of rows nearest to each mean, about the clusters' averages.
 
     Separate covariances are unbiased (divided by the cluster's rows less one); a cluster of fewer than
@@ -80,26 +83,30 @@ def empirical_covariance(z: Tensor, means: Tensor, kind: CovarianceType, reg_cov
         means: Cluster centres, (K, D).
         kind: Covariance type.
         reg_covar: Added to every variance.
+        shards: Processes that have the other rows.
 
     Returns:
         Covariance in the shape of `kind`.
     """
     exact = torch.cdist(z, means, compute_mode="donot_use_mm_for_euclid_dist")
-    return _within(z, one_hot(exact.argmin(dim=1), len(means)).to(z.dtype), kind, reg_covar)
+    return _within(z, one_hot(exact.argmin(dim=1), len(means)).to(z.dtype), kind, reg_covar, shards)
 
 
-def _within(z: Tensor, members: Tensor, kind: CovarianceType, reg_covar: float) -> Tensor:
-    covariance = _scatter(z, members, kind)
+def _within(
+    z: Tensor, members: Tensor, kind: CovarianceType, reg_covar: float, shards: Shards = ONE_SHARD
+) -> Tensor:
+    covariance = _scatter(z, members, kind, shards)
     if not kind.tied:
-        counts = members.sum(dim=0).reshape(-1, *[1] * (covariance.ndim - 1))
-        overall = _scatter(z, torch.ones_like(z[:, :1]), kind) * (len(z) / max(1, len(z) - 1))
+        counts = shards.total(members.sum(dim=0)).reshape(-1, *[1] * (covariance.ndim - 1))
+        n = n_rows(z, shards)
+        overall = _scatter(z, torch.ones_like(z[:, :1]), kind, shards) * (n / (n - 1).clamp_min(1))
         covariance = torch.where(counts > 1, covariance * counts / (counts - 1).clamp_min(1), overall)
     return covariance + reg_covar * kind.identity(members.shape[1], z.shape[1]).to(z.device)
 
 
-def _scatter(z: Tensor, members: Tensor, kind: CovarianceType) -> Tensor:
-    averages = members.T @ z / row_counts(members)[:, None]
-    return kind.estimate(z, members, averages)
+def _scatter(z: Tensor, members: Tensor, kind: CovarianceType, shards: Shards) -> Tensor:
+    averages = shards.total(members.T @ z) / row_counts(members, shards)[:, None]
+    return kind.estimate(z, members, averages, shards)
 
 
 def initial_parameters(

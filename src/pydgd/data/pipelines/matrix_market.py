@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import io, sparse
+from scipy import sparse
 
 from pydgd.data.counts import Parts
 from pydgd.data.delimited import text_stream
 from pydgd.data.formats import OPENERS, UNPACK_ERRORS, damaged, detect_format
+from pydgd.data.strict_csv import read_strict
 from pydgd.errors import CountsError, FileFormatError
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _MATRIX = re.compile(r"(.*[._-])?matrix\.mtx(\.gz|\.bz2)?")
 _GENES = re.compile(r"(.*[._-])?(features|genes)\.tsv(\.gz|\.xz|\.bz2)?")
 _SAMPLES = re.compile(r"(.*[._-])?barcodes\.tsv(\.gz|\.xz|\.bz2)?")
 _EXPRESSION = "Gene Expression"
+_COMMENTS = re.compile(rb"(?:\s*%.*\n)*")
 
 
 def is_mtx_folder(path: Path) -> bool:
@@ -80,17 +82,38 @@ def _matrix(path: Path) -> Any:  # noqa: ANN401  # scipy's COO matrix
     kind = detect_format(path)
     raw = _bytes(path, kind)
     _check_numbers(raw, path)
-    try:
-        matrix = io.mmread(BytesIO(raw))
-    # SciPy says so of a bad header and of too few lines.
-    except (ValueError, OverflowError) as error:
-        raise damaged(path, kind, error) from error
-    if not sparse.issparse(matrix):
+    words = raw.partition(b"\n")[0].decode(errors="replace").lower().split()
+    if words[:3] == ["%%matrixmarket", "matrix", "array"]:
         raise FileFormatError(
             f"{path}: a dense (array) matrix, where a sparse one (coordinate) is expected; write it with "
             "scipy.io.mmwrite of a sparse matrix"
         )
-    return matrix
+    try:
+        return _coordinates(raw, words)
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, kind, error) from error
+
+
+def _coordinates(raw: bytes, words: list[str]) -> Any:  # noqa: ANN401  # scipy's COO matrix
+    """The matrix, or ValueError. scipy.io.mmread reads beyond the text where a field is missing."""
+    kinds = {"integer": np.int64, "unsigned-integer": np.int64, "real": np.float64, "double": np.float64}
+    if words[:3] != ["%%matrixmarket", "matrix", "coordinate"] or (words[3:4] and words[3] not in kinds):
+        raise ValueError(f"the first line {' '.join(words)[:80]!r} is not that of a sparse matrix of numbers")
+    if words[4:] != ["general"]:
+        raise ValueError("genes and samples make no symmetric matrix")
+    comments = re.match(_COMMENTS, raw)
+    size, _, body = raw[comments.end() if comments else 0 :].partition(b"\n")
+    if len(sizes := size.split()) != 3:
+        raise ValueError(
+            f"the line of the size has {len(sizes)} fields where rows, columns and counts are expected"
+        )
+    n_rows, n_columns, n_stored = map(int, sizes)
+    names = {"row": np.int64, "column": np.int64, "value": kinds[words[3]]}
+    table = read_strict(BytesIO(body), r"\s+", names=list(names), dtype=names, header=None)
+    if len(table) != n_stored:
+        raise ValueError(f"{len(table):,} lines where the size says {n_stored:,}")
+    places = (table["row"].to_numpy() - 1, table["column"].to_numpy() - 1)
+    return sparse.coo_matrix((table["value"].to_numpy(), places), shape=(n_rows, n_columns))
 
 
 def _bytes(path: Path, kind: str) -> bytes:
@@ -109,7 +132,7 @@ def _check_numbers(raw: bytes, path: Path) -> None:
     """Refuse letters among numbers: SciPy reads 12a, and 12.5 in a matrix of integers, as 12."""
     first, _, body = raw.partition(b"\n")
     allowed = b"0123456789+- \t\r\n" + (b"" if b"integer" in first.lower() else b".eE")
-    comments = re.match(rb"(?:\s*%.*\n)*", body)
+    comments = re.match(_COMMENTS, body)
     numbers = body[comments.end() if comments else 0 :]
     if numbers.translate(None, allowed):
         bad = next(line for line in numbers.splitlines() if line.translate(None, allowed))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,9 @@ def read_gct(sources: Sequence[Source], options: ReadOptions) -> Parts:  # noqa:
         numbered = size.n_labels == 1 and header.startswith("id\tName\tDescription\t")
         size = replace(size, n_labels=2) if numbered else size
         # Of version 1.3: lines that describe the samples, before those of the genes.
-        described = [stream.readline().rstrip("\n").split("\t") for _ in range(size.n_sample_labels)]
+        described = [
+            line.rstrip("\n").split("\t") for line in islice(iter(stream.readline, ""), size.n_sample_labels)
+        ]
         table = read_stream(
             stream, source.path, size.layout, header=header, n_before=2 + size.n_sample_labels
         )
@@ -117,6 +120,12 @@ def read_gct(sources: Sequence[Source], options: ReadOptions) -> Parts:  # noqa:
     if numbered:
         parts = replace(parts, var=parts.var.set_index("Name").rename_axis(None))
     labels = {row[0]: row[1 + size.n_labels :] for row in described}
+    n_samples = len(parts.obs)
+    if wrong := next((name for name, values in labels.items() if len(values) != n_samples), None):
+        raise FileFormatError(
+            f"{source.path}: the line {wrong[:40]!r} describes {len(labels[wrong])} samples of {n_samples}; "
+            "download or write the file again"
+        )
     return replace(parts, obs=parts.obs.assign(**labels))
 
 
@@ -143,6 +152,8 @@ class _GctSize:
             numbers = [int(field) for field in line.split()]
             # Version 1.2 has one column besides, Description.
             n_genes, n_samples, n_labels, n_sample_labels = numbers if version == "#1.3" else [*numbers, 1, 0]
+            if not all(0 <= number < 2**31 for number in numbers):
+                raise ValueError
             return cls(n_genes, n_samples, n_labels, n_sample_labels)
         except ValueError:
             raise FileFormatError(

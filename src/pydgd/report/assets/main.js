@@ -3,7 +3,7 @@ const [OBSERVED, EXPECTED, CHANGE, SE, LOG_P, LOG_PADJ] = page.columns.keys();
 const COLOURS = { up: "#d55e00", down: "#0072b2", neither: "rgba(120,120,120,.45)" };
 const [FIRST_ROWS, MORE_ROWS, MOST_NAMES] = [25, 100, 20];
 const lowerNames = page.genes.map((gene) => gene.toLowerCase());
-const state = { sample: -1, columns: null, calls: null, order: [], rows: FIRST_ROWS, marked: -1, by: LOG_P, ascending: true };
+const state = { sample: -1, wanted: -1, columns: null, calls: null, order: [], rows: FIRST_ROWS, marked: -1, by: LOG_P, ascending: true };
 
 function thresholds() {
   const number = (id, otherwise) => (byId(id).value === "" ? otherwise : Number(byId(id).value));
@@ -86,7 +86,9 @@ const volcano = new Plot(byId("volcano"), {
     for (const kind of [0, -1, 1]) {
       const colour = { 0: COLOURS.neither, 1: COLOURS.up, "-1": COLOURS.down }[kind];
       for (let i = 0; i < calls.length; i++) {
-        if (calls[i] === kind && !Number.isNaN(plot.y[i])) plot.disc(plot.x[i], plot.y[i], kind ? 2.6 : 1.8, colour);
+        if (calls[i] !== kind || Number.isNaN(plot.y[i])) continue;
+        if (kind) plot.triangle(plot.x[i], plot.y[i], 3.2, colour, kind);
+        else plot.disc(plot.x[i], plot.y[i], 1.8, colour);
       }
     }
     if (found && found.size <= MOST_NAMES) for (const i of found) ring(plot, i, page.genes[i]);
@@ -155,7 +157,10 @@ function fillSets(sets) {
 
 async function choose(number) {
   const sample = page.samples[number];
+  state.wanted = number;
   const columns = await unpacked(sample.numbers, page.columns.length);
+  // Another sample was clicked while this one was unpacked.
+  if (state.wanted !== number) return;
   Object.assign(state, { sample: number, columns, marked: -1 });
   byId("sample-title").textContent = sample.name;
   byId("verdict").className = sample.level;

@@ -83,6 +83,18 @@ class Plot {
     c.fill();
   }
 
+  // Pointing up (1) or down (-1).
+  triangle(x, y, radius, colour, direction) {
+    const { context: c } = this;
+    const [left, top] = [this.px(x), this.py(y)];
+    c.fillStyle = colour;
+    c.beginPath();
+    c.moveTo(left, top - direction * radius);
+    c.lineTo(left - radius, top + direction * radius);
+    c.lineTo(left + radius, top + direction * radius);
+    c.fill();
+  }
+
   glyph(x, y, glyph, size, colour, edge) {
     const { context: c } = this;
     Object.assign(c, { font: `${size}px sans-serif`, fillStyle: colour, textAlign: "center", textBaseline: "middle" });

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hostile inputs of every reader, the model file and options: read or refused, soon, in little memory.
+
+    python benchmarks/trust.py [--quick] [--inputs 210000]
+
+Each target of `tests/trust/targets.py` is spoilt in a process of its own, so that a crash of a library is
+seen and counted; an input depends on its target and number alone, so that what is found can be found again.
+A fault is an exception other than PyDGD's or the system's, more than 5 s of processor time, or more memory
+than four times the input and 500 MB. A run of fewer inputs than asked says so and misses its must.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from _figures import Figures
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+N_INPUTS, N_INPUTS_QUICK = 210_000, 4_000
+MUST_INPUTS = 200_000
+# A process that asks for more is refused by the system rather than the machine stopped.
+MOST_ADDRESSES = 16 * 2**30
+# Of the clock, for one input in a library that no signal interrupts.
+PATIENCE = 60.0
+
+
+def work(name, first, last, folder, connection):
+    """Spoil one target; after each input tell its number and what went wrong."""
+    from tests.trust.targets import spoilt
+    from tests.trust.watch import fault
+
+    logging.disable()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
+    for seed, size, read in spoilt(name, Path(folder) / f"{first}", range(first, last)):
+        connection.send((seed, fault(read, size)))
+    connection.close()
+
+
+def run_target(name, n_inputs):
+    """Number of inputs tried, and faults by input; goes on after a crash or a hang of the process."""
+    faults, first = {}, 0
+    while first < n_inputs:
+        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+            ours, theirs = multiprocessing.Pipe(duplex=False)
+            worker = multiprocessing.get_context("fork").Process(
+                target=work, args=(name, first, n_inputs, folder, theirs)
+            )
+            worker.start()
+            theirs.close()
+            started = first
+            try:
+                while ours.poll(PATIENCE):
+                    seed, said = ours.recv()
+                    first = seed + 1
+                    if said is not None:
+                        faults[seed] = said
+                faults[first] = f"hang: {PATIENCE:.0f} s without an answer"
+                worker.kill()
+                first += 1
+            except EOFError:
+                worker.join()
+                if worker.exitcode:
+                    faults[first] = f"crash: exit code {worker.exitcode}"
+                    first += 1
+            worker.join()
+            if first == started and first < n_inputs:
+                raise RuntimeError(f"{name}: nothing was tried")
+    return n_inputs, faults
+
+
+def _fast_folder():
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() else None
+
+
+def fuzzing(figures, n_inputs, *, quick):
+    from tests.trust.targets import TARGETS
+
+    weights = sum(target.weight for target in TARGETS.values())
+    n_all, all_faults, began = 0, Counter(), time.perf_counter()
+    for name, target in TARGETS.items():
+        start = time.perf_counter()
+        n_tried, faults = run_target(name, -(-n_inputs * target.weight // weights))
+        n_all += n_tried
+        all_faults.update(said.partition(":")[0].partition(" ")[0] for said in faults.values())
+        figures.add(f"{name}: inputs/s", n_tried / (time.perf_counter() - start))
+        for seed, said in sorted(faults.items())[:3]:
+            print(f"{name} {seed}: {said}", file=sys.stderr, flush=True)
+    full = {} if quick else {"must": f">= {MUST_INPUTS:,}", "ok": n_all >= MUST_INPUTS}
+    figures.add("inputs", n_all, **full)
+    figures.add("inputs/s, all targets", n_all / (time.perf_counter() - began))
+    slow, fat = all_faults.pop("hang", 0), all_faults.pop("memory", 0)
+    figures.add("tracebacks and crashes", all_faults.total(), "0", all_faults.total() == 0)
+    figures.add("hangs beyond 5 s", slow, "0", slow == 0)
+    figures.add("beyond 4 times the input + 500 MB of memory", fat, "0", fat == 0)
+
+
+def truncation(figures):
+    """A small model cut at each byte."""
+    from tests.checkpoints.conftest import make_record
+
+    from pydgd.checkpoints import load_model, save_model
+    from pydgd.errors import ModelFileError
+
+    with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+        path = Path(folder) / "model.dgd"
+        save_model(make_record(), path)
+        content, n_refused = path.read_bytes(), 0
+        for length in range(len(content)):
+            path.write_bytes(content[:length])
+            try:
+                load_model(path)
+            except ModelFileError:
+                n_refused += 1
+    figures.add(
+        "model file cut at each byte: refused",
+        f"{n_refused:,} of {len(content):,}",
+        "all",
+        n_refused == len(content),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--inputs", type=int, help="how many inputs in all")
+    arguments = parser.parse_args()
+    figures = Figures("trust", arguments.quick)
+    n_inputs = arguments.inputs or (N_INPUTS_QUICK if arguments.quick else N_INPUTS)
+    truncation(figures)
+    fuzzing(figures, n_inputs, quick=arguments.quick)
+    return figures.finish()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

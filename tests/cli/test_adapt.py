@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`pydgd adapt`: a model for another laboratory."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pydgd import DGD, adapt, read_counts
+
+
+def test_it_is_the_function_of_that_name(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:
+    """The same model, of healthy samples and of patients; it says what was learnt anew."""
+    for flag, is_healthy, said in (
+        ("--healthy", True, "calibrated anew"),
+        ("--patients", False, "as before"),
+    ):
+        output = tmp_path / f"{is_healthy}.dgd"
+        done = pydgd("adapt", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", output, flag)
+        assert done.code == 0, done.err
+        assert f"adapted to 40 samples: p-values {said}" in done.err.replace("calibrated as", "as")
+        known = adapt(
+            DGD.load(cohort / "normals.dgd"), read_counts(cohort / "normals.h5ad"), healthy=is_healthy
+        )
+        state = DGD.load(output).record.model.state_dict()
+        assert all(torch.equal(x, state[name]) for name, x in known.record.model.state_dict().items())
+
+
+def test_too_few_samples_are_refused(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:
+    """And nothing is written."""
+    command = ["adapt", cohort / "normals.dgd", cohort / "cases.h5ad", "-o", tmp_path / "m.dgd"]
+    refused = pydgd(*command, "--where", f"case={read_counts(cohort / 'cases.h5ad').obs.iloc[0, 0]}")
+    assert refused.code == 2
+    assert not list(tmp_path.iterdir())
