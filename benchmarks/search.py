@@ -98,7 +98,8 @@ def by_turns(shape, folder, joint, query):
 
 def add_peer_decoder(figures, *, quick):
     """The decoder of the peer, searched by both."""
-    shape, n = (QUICK_SHAPE, 4) if quick else (PeerShape(), 24)
+    # Together a full block of ours: fewer would be padded to it, and cost as much.
+    shape, n = (QUICK_SHAPE, 4) if quick else (PeerShape(), 32)
     training = samples("normals", split="train")
     counts = np.asarray(training.X)
     # The genes with most reads; what a gene is called does not matter here.

@@ -241,6 +241,6 @@ def test_what_a_kill_left_behind_goes(tmp_path: Path, counts: np.ndarray) -> Non
 
 
 def test_states_are_kept_when_they_are_due(tmp_path: Path, counts: np.ndarray) -> None:
-    """None in a run of a second, with five minutes between two."""
-    run(counts, Checkpoints(tmp_path, every=300.0))
+    """None in a run of a second, with five minutes between two; nor is an empty folder left."""
+    run(counts, Checkpoints(tmp_path / "state", every=300.0))
     assert list(tmp_path.iterdir()) == []

@@ -85,7 +85,7 @@ class Keeper:
     def opened(
         cls, options: Checkpoints, facts: Mapping[str, Any], *, ranks: Ranks = ALONE
     ) -> Iterator["Keeper"]:
-        """A keeper that has its folder for itself; a run that fails before its first state leaves none.
+        """A keeper that has its folder for itself; a run that ends before its first state leaves none.
 
         Args:
             options: As above.
@@ -102,10 +102,9 @@ class Keeper:
         with _alone_in(options.folder) if ranks.index == 0 else nullcontext():
             try:
                 yield cls(options, facts, ranks=ranks)
-            except BaseException:
+            finally:
                 with suppress(OSError):  # it holds something
                     options.folder.rmdir()
-                raise
 
     def __init__(self, options: Checkpoints, facts: Mapping[str, Any], *, ranks: Ranks = ALONE) -> None:
         self.options, self._ranks = options, ranks
