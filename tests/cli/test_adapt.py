@@ -4,9 +4,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from pydgd import DGD, adapt, read_counts
+from pydgd.stats.calibrated import NullModel
 
 
 def test_it_is_the_function_of_that_name(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:
@@ -24,6 +26,20 @@ def test_it_is_the_function_of_that_name(pydgd: Callable, cohort: Path, tmp_path
         )
         state = DGD.load(output).record.model.state_dict()
         assert all(torch.equal(x, state[name]) for name, x in known.record.model.state_dict().items())
+
+
+def test_what_could_not_be_calibrated_anew_is_not_said_to_be(
+    pydgd: Callable, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the healthy samples tell too little, the first laboratory's distribution is kept."""
+
+    def too_little(_: object) -> None:
+        raise ValueError("too few residuals")
+
+    monkeypatch.setattr(NullModel, "of", too_little)
+    done = pydgd("adapt", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / "m.dgd")
+    assert done.code == 0, done.err
+    assert "p-values calibrated as before" in done.err
 
 
 def test_too_few_samples_are_refused(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:

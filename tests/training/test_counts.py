@@ -111,11 +111,20 @@ def test_some_samples_can_be_taken(source, matrix: np.ndarray) -> None:
     np.testing.assert_array_equal(given.take(np.array([0, 5, 30])), matrix[rows[[0, 5, 30]]])
 
 
-def test_a_run_that_stops_in_the_middle_reads_no_more(matrix: np.ndarray) -> None:
+def test_a_run_that_stops_in_the_middle_reads_no_more(
+    matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader ends with the loop that it reads for."""
-    batches = on_disk(matrix, np.arange(N)).batches(torch.Generator(), batch_size=4)
+    monkeypatch.setattr(counts, "BLOCK_ELEMENTS", 4 * N_GENES)
+    monkeypatch.setattr(counts, "BUFFER_ELEMENTS", 12 * N_GENES)
+    given = on_disk(matrix, np.arange(N))
+    read = []
+    monkeypatch.setattr(given, "_read", lambda rows, whole=given._read: read.append(len(rows)) or whole(rows))
+    batches = given.batches(torch.Generator(), batch_size=4)
     next(iter(batches))
     batches.close()
+    # The first buffer, and the one that was read ahead.
+    assert sum(read) <= 24 < N
 
 
 @pytest.mark.parametrize(("n", "most"), [(1, 1), (10, 3), (10, 10), (1000, 7)])

@@ -3,7 +3,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,10 @@ from pydgd.cli import options as shared
 from pydgd.cli.outputs import Announcement, check_output
 from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pydgd.dgd import DGD
+    from pydgd.stats.calibrated import NullModel
 
 
 def adapt(
@@ -43,15 +47,19 @@ def adapt(
     from pydgd import DGD
     from pydgd import adapt as adapted_to
     from pydgd.cli.counts import read
-    from pydgd.laboratory.recalibrate import ENOUGH
     from pydgd.words import plural
 
     trained = DGD.load(model)
     reference = read(terminal, counts, how, genes=trained.genes)
     adapted = adapted_to(trained, reference, healthy=healthy, min_shared=min_shared)
-    is_new = healthy and reference.n_obs >= ENOUGH
-    anew = "p-values calibrated anew" if is_new else "p-values calibrated as before"
-    terminal.say(f"adapted to {plural(reference.n_obs, 'sample')}: {anew}")
+    how_calibrated = "as before" if _null(adapted) is _null(trained) else "anew"
+    terminal.say(f"adapted to {plural(reference.n_obs, 'sample')}: p-values calibrated {how_calibrated}")
     news = Announcement(output)
     adapted.save(output)
     news.say(terminal, since=start)
+
+
+def _null(model: "DGD") -> "NullModel | None":
+    """How residuals of healthy samples are distributed, for this model."""
+    known = model.record.calibration
+    return None if known is None else known.null

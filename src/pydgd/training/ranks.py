@@ -120,6 +120,10 @@ def process_group() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield Ranks.current()
         return
+    # Torch imports this at the first step of an optimiser, and its functions' defaults keep the group that is
+    # there by then, whose threads would outlive it: now and then one aborts the process at its end.
+    import torch.distributed.nn
+
     # Sums of what is on the processor go by gloo, also where there is a GPU.
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
