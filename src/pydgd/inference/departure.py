@@ -58,8 +58,8 @@ class Place(NamedTuple):
 def telling_genes(mu: Float[np.ndarray, " genes"]) -> Int[np.ndarray, " chosen"]:
     """Positions of the genes by which a misfit can be told; none if fewer than fifty have reads enough.
 
-    All that have: told by 2,500 of them, which differ between models of two seeds, the misfit's limit differed
-    by 6 %, and the excess dispersion of a tumour by a quarter (benchmarks/n_of_one.md).
+    All that have: told by 2,500 of them, which differ between models of two seeds, the misfit's limit
+    differed by 6 %, and the excess dispersion of a tumour by a quarter (benchmarks/n_of_one.md).
     """
     bright = np.flatnonzero(mu >= BRIGHT)
     return bright if len(bright) >= FEWEST_BRIGHT else bright[:0]
