@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training as samples, genes and processes grow, from memory and from disk.
 
-    python benchmarks/scaling.py [--quick]
+    python benchmarks/scaling.py [--quick] [--part PART]
 
 Simulated cohorts. Seconds of an epoch are those between the reports of the first and the last but one, so
 that neither the start nor the last look counts: the processor's where one process is compared with itself,
@@ -24,6 +24,7 @@ from _figures import Figures
 
 SAMPLES, GENES = (1_000, 10_000, 100_000), (1_000, 4_000, 16_000)
 SAMPLES_QUICK, GENES_QUICK = (500, 2_000), (500, 2_000)
+LATENT_DIMS = (8, 32, 128)
 OPTIONS = {"latent_dim": 32, "n_components": 16, "seed": 0, "validation": 0.0}
 
 # What one of several processes runs; the first one tells.
@@ -129,6 +130,26 @@ def growth(figures, quick):
         figures.add(f"slope of log time over log {what}", found, "<= 1.05", found <= 1.05)
 
 
+def cost(figures, quick):
+    """Nanoseconds per count and epoch, a line in the latent size, and what it foretells of another shape."""
+    samples, genes = (500, 1_000) if quick else (2_000, 4_000)
+    per_count = {}
+    for latent_dim in LATENT_DIMS:
+        shape = {"samples": samples, "genes": genes, "epochs": 4, "options": {"latent_dim": latent_dim}}
+        per_count[latent_dim] = apart(epoch_seconds, None, shape)["processor"] / (samples * genes) * 1e9
+        figures.add(f"{latent_dim} latent dimensions: ns per count and epoch", per_count[latent_dim])
+    each, fixed = np.polyfit(list(per_count), list(per_count.values()), 1)
+    figures.add("  of these, whatever the latent size", float(fixed))
+    figures.add("  per latent dimension", float(each))
+    # A shape that was not fitted: other numbers of samples, genes and dimensions.
+    shape = {"samples": 2 * samples, "genes": genes // 2, "epochs": 4, "options": {"latent_dim": 64}}
+    seconds = apart(epoch_seconds, None, shape)["processor"]
+    foretold = (fixed + 64 * each) * shape["samples"] * shape["genes"] / 1e9
+    figures.add(
+        f"epoch of {shape['samples']:,} x {shape['genes']:,} at 64: foretold / measured", foretold / seconds
+    )
+
+
 def disk(figures, quick):
     """Training from zarr against training from memory."""
     n_samples, n_genes = (2_000, 1_000) if quick else (100_000, 5_000)
@@ -165,15 +186,20 @@ def processes(figures, quick):
     figures.add("  their losses, largest relative difference", apart_by, "<= 1e-5", apart_by <= 1e-5)
 
 
+PARTS = {"processes": processes, "growth": growth, "cost": cost, "disk": disk}
+
+
 def main():
-    """Grow, stream, and share."""
+    """Share, grow, and stream."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    figures = Figures("scaling", quick)
-    processes(figures, quick)
-    growth(figures, quick)
-    disk(figures, quick)
+    parser.add_argument("--part", choices=PARTS, help="only this part; nothing is written")
+    arguments = parser.parse_args()
+    figures = Figures("scaling", arguments.quick)
+    for name in [arguments.part] if arguments.part else PARTS:
+        PARTS[name](figures, arguments.quick)
+    if arguments.part:
+        return figures.show()
     figures.add("GPU: 20,000 x 16,000, 200 epochs, bf16", "no GPU here", "<= 5 min, >= 40 % of matmul peak")
     return figures.finish()
 
