@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# Each test process keeps to one thread; pytest-xdist runs one per core.
-ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Each test process keeps to one thread; pytest-xdist runs one per core. Bits are those of the processor.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 CUDA_VISIBLE_DEVICES=
 
-.PHONY: demo test lint slow docs clean
+.PHONY: demo test lint slow gpu docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pydgd demo
@@ -16,6 +16,9 @@ test: $(VENV)/.tested
 
 slow: $(VENV)/.tested
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n auto -m "slow and not gpu"
+
+gpu: $(VENV)/.tested
+	$(BIN)/python -m pytest -q -m gpu
 
 lint: $(VENV)/.linted
 	$(BIN)/ruff format --check .

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mutants of `core` and `stats`: small changes of the code, each of which the mirrored test file should notice.
+"""Mutants of `core` and `stats`: small changes of the code that the mirrored test files should notice.
 
 Cosmic Ray, in an environment of its own, makes them. Places in the code are drawn first and one change of
 each after, so that an operator with many variants counts once. Each mutant is tested in a forked process that
@@ -135,8 +135,7 @@ def load_libraries() -> None:
     import jaxtyping  # noqa: F401
     import mpmath  # noqa: F401
     import pydantic  # noqa: F401
-    import scipy.optimize
-    import scipy.stats
+    import scipy.stats  # noqa: F401
     import sklearn.mixture  # noqa: F401
     import torch._dynamo
 

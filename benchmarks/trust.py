@@ -90,6 +90,7 @@ def fuzzing(figures, n_inputs, *, quick):
         n_tried, faults = run_target(name, -(-n_inputs * target.weight // weights))
         n_all += n_tried
         all_faults.update(said.partition(":")[0].partition(" ")[0] for said in faults.values())
+        print(time.strftime("%H:%M:%S"), name, len(faults), file=sys.stderr, flush=True)
         figures.add(f"{name}: inputs/s", n_tried / (time.perf_counter() - start))
         for seed, said in sorted(faults.items())[:3]:
             print(f"{name} {seed}: {said}", file=sys.stderr, flush=True)
@@ -100,6 +101,38 @@ def fuzzing(figures, n_inputs, *, quick):
     figures.add("tracebacks and crashes", all_faults.total(), "0", all_faults.total() == 0)
     figures.add("hangs beyond 5 s", slow, "0", slow == 0)
     figures.add("beyond 4 times the input + 500 MB of memory", fat, "0", fat == 0)
+
+
+def huge_tables(figures):
+    """Tables of text that are far beyond any table of counts, made on the spot; each in a fresh process."""
+    from tests.trust.huge_tables import HUGE
+
+    for name, (write, n) in HUGE.items():
+        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+            path = Path(folder) / "x.csv"
+            write(path, n)
+            ours, theirs = multiprocessing.Pipe(duplex=False)
+            worker = multiprocessing.get_context("fork").Process(target=_one, args=(path, theirs))
+            worker.start()
+            theirs.close()
+            try:
+                said = ours.recv()
+            except EOFError:
+                said = "crash"
+            worker.join()
+            size = f"{path.stat().st_size / 2**20:,.0f} MiB"
+            figures.add(
+                f"{name}, {size}: within 5 s, 4 times it + 500 MB", said or "yes", "yes", said is None
+            )
+
+
+def _one(path, connection):
+    from tests.trust.watch import fault
+
+    from pydgd import read_counts
+
+    connection.send(fault(lambda: read_counts(path), path.stat().st_size))
+    connection.close()
 
 
 def truncation(figures):
@@ -135,6 +168,8 @@ def main():
     figures = Figures("trust", arguments.quick)
     n_inputs = arguments.inputs or (N_INPUTS_QUICK if arguments.quick else N_INPUTS)
     truncation(figures)
+    if not arguments.quick:
+        huge_tables(figures)
     fuzzing(figures, n_inputs, quick=arguments.quick)
     return figures.finish()
 

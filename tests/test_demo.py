@@ -109,6 +109,7 @@ def test_the_whole_demo_takes_ninety_seconds_and_tells_its_summary(
     assert main(["demo", "--quiet"]) == 0
     out = capsys.readouterr().out
     assert "recall" in out
+    assert "pydgd de normal-tissues COUNTS -o de.csv" in out
     recall, attainable, wrong = (
         float(out.split(name)[1].split("%")[0])
         for name in ("recall", "attainable", "false discovery proportion")

@@ -67,6 +67,11 @@ _WHERE = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # a module attribute may be anything
     if name not in _WHERE:
         raise AttributeError(f"module 'pydgd' has no attribute {name!r}")
+    if name == "read_counts":
+        from pydgd.probe import prepare
+
+        # It starts while the next line loads pandas and anndata.
+        prepare()
     module_name, attribute = _WHERE[name]
     module = import_module(module_name)
     value = module if attribute is None else getattr(module, attribute)

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pydgd.data import Simulation, simulate_cohort
+from pydgd.data import simulate_cohort
 from pydgd.data.h5ad_writer import write_h5ad
 from pydgd.dgd import DGD
 from pydgd.differential import differential_expression
 from pydgd.errors import OutputError
 from pydgd.files import atomic_write, check_inside
 from pydgd.inference import ClosestNormal
+from pydgd.patients import draw_patients
 from pydgd.plotting import latent_map, volcano
 from pydgd.stats import log_adjusted_p, log_p_value
 
@@ -35,9 +36,11 @@ FILES = {
     "volcano.png": "volcano plot of the case above",
     "latent_map.png": "healthy samples by tissue, and the changed cases",
 }
+_OF_TRAINING = ("normals.h5ad", "normals.dgd")
 _STEPS = ("simulating", "training", "finding closest normals", "testing genes", "drawing")
 
 Report = Callable[[int, int, str], None]
+Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -116,26 +119,34 @@ class DemoResult:
         case: One case in detail.
         accuracy: All cases against the truth.
         seconds: How long it took.
+        files: What was written: names, and what is in them.
     """
 
     directory: Path
     case: Case
     accuracy: Accuracy
     seconds: float
+    files: dict[str, str] = field(default_factory=lambda: dict(FILES))
 
     def summary(self) -> str:
         """All of it, for reading."""
-        files = "\n".join(f"  {self.directory / name!s:<30}  {what}" for name, what in FILES.items())
+        files = "\n".join(f"  {self.directory / name!s:<30}  {what}" for name, what in self.files.items())
         return f"{self.case}\n\n{self.accuracy}\n\nAll in {self.seconds:.0f} s. The files:\n{files}"
 
 
 def run_demo(
-    directory: str | PathLike[str] = "pydgd-demo", *, seed: int = 0, progress: Report | None = None
+    directory: str | PathLike[str] = "pydgd-demo",
+    *,
+    model: str | PathLike[str] | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
 ) -> DemoResult:
-    """Simulate a healthy cohort and cases, train, find, test, compare with the truth, and write all of it.
+    """Simulate cases, find their closest normals, test, compare with the truth, and write all of it.
 
     Args:
         directory: Folder to write into; made if it is missing. Files of an earlier demo are replaced.
+        model: A model's file or name, from which cases are drawn; by default healthy samples are simulated,
+            too, and a model is trained on them.
         seed: Decides every random choice.
         progress: Called with steps done, steps in all, and what is being done.
 
@@ -143,36 +154,54 @@ def run_demo(
         What was found, and where the files are.
 
     Raises:
+        ConfigError: If cases cannot be drawn from the model.
+        ModelFileError: If there is no such model.
         OutputError: If the folder cannot be written to.
     """
     start = time.monotonic()
     folder = make_folder(directory)
     report = progress or (lambda *_: None)
+    steps = [name for name in _STEPS if model is None or name != "training"]
 
-    def step(number: int) -> None:
-        report(number, len(_STEPS), _STEPS[number])
+    def step(name: str) -> None:
+        report(steps.index(name), len(steps), name)
 
-    step(0)
-    cohort = simulate_cohort(seed=seed)
-    _write_cohort(cohort, folder)
-    step(1)
-    model = DGD.fit(cohort.normals, seed=seed)
-    model.save(folder / "normals.dgd")
-    step(2)
-    normal = model.closest_normal(cohort.cases)
-    step(3)
-    table = differential_expression(cohort.cases, normal)
+    step("simulating")
+    trained, cases, truth = _trained(folder, seed, step) if model is None else _given(model, seed)
+    write_h5ad(cases, folder / "cases.h5ad", compression="gzip")
+    _write_csv(truth, folder / "truth.csv")
+    step("finding closest normals")
+    normal = trained.closest_normal(cases)
+    step("testing genes")
+    table = differential_expression(cases, normal)
     _write_csv(table, folder / "de.csv")
-    sample = str(cohort.cases.obs_names[cohort.cases.obs["kind"] == "changed"][0])
-    step(4)
-    _draw(model, normal, cohort.cases, table, folder, sample)
-    report(len(_STEPS), len(_STEPS), "done")
+    sample = str(cases.obs_names[cases.obs["kind"] == "changed"][0])
+    step("drawing")
+    _draw(trained, normal, cases, table, folder, sample)
+    report(len(steps), len(steps), "done")
     return DemoResult(
         directory=folder,
-        case=_case(model, normal, cohort, table, sample),
-        accuracy=_accuracy(table, cohort),
+        case=_case(trained, normal, table, truth, sample, str(cases.obs.loc[sample, "tissue"])),
+        accuracy=_accuracy(table, cases, truth),
         seconds=time.monotonic() - start,
+        files={name: what for name, what in FILES.items() if model is None or name not in _OF_TRAINING},
     )
+
+
+def _trained(folder: Path, seed: int, step: Step) -> tuple[DGD, AnnData, pd.DataFrame]:
+    """A model trained on simulated samples, cases of the same population, and the truth about them."""
+    cohort = simulate_cohort(seed=seed)
+    write_h5ad(cohort.normals, folder / "normals.h5ad", compression="gzip")
+    step("training")
+    model = DGD.fit(cohort.normals, seed=seed)
+    model.save(folder / "normals.dgd")
+    return model, cohort.cases, cohort.truth
+
+
+def _given(model: str | PathLike[str], seed: int) -> tuple[DGD, AnnData, pd.DataFrame]:
+    """A model that is there, cases drawn from it, and the truth about them."""
+    given = DGD.load(model)
+    return given, *draw_patients(given, seed=seed)
 
 
 def make_folder(directory: str | PathLike[str]) -> Path:
@@ -197,48 +226,43 @@ def make_folder(directory: str | PathLike[str]) -> Path:
     return folder
 
 
-def _write_cohort(cohort: Simulation, folder: Path) -> None:
-    for name, adata in (("normals.h5ad", cohort.normals), ("cases.h5ad", cohort.cases)):
-        write_h5ad(adata, folder / name, compression="gzip")
-    _write_csv(cohort.truth, folder / "truth.csv")
-
-
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
 
 
-def _accuracy(table: pd.DataFrame, cohort: Simulation) -> Accuracy:
+def _accuracy(table: pd.DataFrame, cases: AnnData, truth: pd.DataFrame) -> Accuracy:
     called = table.loc[table["padj"] < PADJ, ["sample", "gene"]].astype(str)
-    changed = cohort.cases.obs["kind"] == "changed"
-    n_called = int(called["sample"].isin(cohort.cases.obs_names[changed]).sum())
-    n_right = len(called.merge(cohort.truth, on=["sample", "gene"]))
+    changed = cases.obs["kind"] == "changed"
+    n_called = int(called["sample"].isin(cases.obs_names[changed]).sum())
+    n_right = len(called.merge(truth, on=["sample", "gene"]))
     return Accuracy(
-        recall=n_right / len(cohort.truth),
-        attainable=len(_calls_of_the_omniscient(cohort).merge(cohort.truth)) / len(cohort.truth),
+        recall=n_right / len(truth),
+        attainable=len(_calls_of_the_omniscient(cases).merge(truth)) / len(truth),
         false_discovery_proportion=1 - n_right / max(n_called, 1),
         calls_per_unchanged_case=(len(called) - n_called) / int((~changed).sum()),
-        n_changed_genes=len(cohort.truth),
+        n_changed_genes=len(truth),
         n_called=n_called,
     )
 
 
-def _calls_of_the_omniscient(cohort: Simulation) -> pd.DataFrame:
+def _calls_of_the_omniscient(cases: AnnData) -> pd.DataFrame:
     """Samples and genes that the negative binomial test calls when it is told mean and dispersion."""
-    cases = cohort.cases
     dispersion = cases.var["dispersion"].to_numpy()
     log_p, _ = log_p_value(cases.X, cases.layers["expected"], 1 / dispersion)
     sample, gene = np.nonzero(log_adjusted_p(log_p) < np.log(PADJ))
     return pd.DataFrame({"sample": cases.obs_names[sample], "gene": cases.var_names[gene]})
 
 
-def _case(model: DGD, normal: ClosestNormal, cohort: Simulation, table: pd.DataFrame, sample: str) -> Case:
+def _case(
+    model: DGD, normal: ClosestNormal, table: pd.DataFrame, truth: pd.DataFrame, sample: str, tissue: str
+) -> Case:
     own = table[table["sample"] == sample]
     return Case(
         sample=sample,
-        tissue=str(cohort.cases.obs.loc[sample, "tissue"]),
+        tissue=tissue,
         neighbours=_neighbours(model, normal, sample),
-        top_genes=_top_genes(own, cohort.truth[cohort.truth["sample"] == sample]),
+        top_genes=_top_genes(own, truth[truth["sample"] == sample]),
         n_differing=int((own["padj"] < PADJ).sum()),
     )
 
@@ -247,7 +271,7 @@ def _neighbours(model: DGD, normal: ClosestNormal, sample: str) -> dict[str, int
     """Tissues of the training samples nearest in latent space, the most frequent first."""
     z = normal.representations[normal.sample_names.index(sample)]
     distance = np.linalg.norm(model.representations.to_numpy() - z, axis=1)
-    assert model.labels is not None  # simulated samples have a tissue
+    assert model.labels is not None  # cases have a tissue
     nearest = model.labels.iloc[np.argsort(distance)[:N_NEIGHBOURS]]
     return {str(tissue): int(count) for tissue, count in nearest.value_counts().items()}
 

@@ -32,6 +32,7 @@ from pydgd.data import (
     match_genes,
 )
 from pydgd.data.blocks import AnyMatrix
+from pydgd.data.named import find_model
 from pydgd.errors import ConfigError, NamesError
 from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closest_normal_chunks
 from pydgd.inference.closest_normal import find_and_decode
@@ -45,6 +46,7 @@ from pydgd.training import (
     Checkpoints,
     Cohort,
     EpochReport,
+    Hardware,
     TrainingResult,
     calibrate,
     cohort_in_memory,
@@ -92,6 +94,8 @@ class DGD:
         genes: Iterable[str] | None = None,
         progress: Callable[[EpochReport], None] | None = None,
         checkpoints: Checkpoints | None = None,
+        device: str = "auto",
+        precision: str = "32",
         **options: Any,  # noqa: ANN401  # checked by TrainingConfig
     ) -> "DGD":
         """Train on the counts of healthy samples.
@@ -106,20 +110,24 @@ class DGD:
             genes: Names of the columns of an array.
             progress: Called after every epoch.
             checkpoints: Where the state of the run is kept, so that it can be resumed after a failure.
+            device: What computes the steps: ``cpu``, ``cuda``, ``mps``, or ``auto`` for a CUDA GPU where
+                there is one, else the processor. The model is the processor's, whatever trained it.
+            precision: ``32``, or ``tf32`` or ``bf16`` for the decoder's matrix products; the likelihood keeps
+                its stable form (docs/scaling.md).
             **options: Fields of `pydgd.config.TrainingConfig`, such as ``latent_dim=64, seed=0``.
 
         Returns:
             The trained model.
 
         Raises:
-            ConfigError: If an option is unknown or out of range.
+            ConfigError: If an option is unknown or out of range, or there is no such device.
             CheckpointError: If a kept state is damaged, of another training, or not to be resumed.
             CountsError: If the counts are not counts.
             NamesError: If sample or gene names are missing or repeated.
             OutputError: If the state of the run cannot be kept.
             TrainingError: If there are too few samples, or fewer than two genes have reads.
         """
-        config = training_config(**options)
+        config, hardware = training_config(**options), Hardware.chosen(device, precision)
         if isinstance(data, CountRows) or (isinstance(data, AnnData) and data.isbacked):
             cohort = cohort_on_disk(count_rows(data), config)
         else:
@@ -133,8 +141,11 @@ class DGD:
             progress=progress,
             checkpoints=checkpoints,
             facts={"samples": cohort.sample_names, "versions": versions()},
+            hardware=hardware,
         )
-        return cls(with_content_hash(_calibrated(_record(result, cohort), cohort)))
+        record = _record(result, cohort)
+        record = replace(record, provenance={**record.provenance, **hardware.note})
+        return cls(with_content_hash(_calibrated(record, cohort)))
 
     @classmethod
     def search_capacity(
@@ -201,6 +212,7 @@ class DGD:
         more_dimensions: int | None = None,
         more_components: int | None = None,
         progress: Callable[[EpochReport], None] | None = None,
+        checkpoints: Checkpoints | None = None,
         **options: Any,  # noqa: ANN401  # checked by TrainingConfig
     ) -> "DGD":
         """A model that knows new healthy samples, such as those of further tissues, as well as the old ones.
@@ -218,6 +230,7 @@ class DGD:
                 with hidden layers keeps its own.
             more_components: Components to add; by default one per 20 new samples, at most 30.
             progress: Called after every epoch.
+            checkpoints: Where the state of the run is kept, as in `fit`.
             **options: ``epochs`` (20 by default), ``learning_rate`` (0.01), ``batch_size``, ``validation``,
                 ``validation_seed``, ``group_key``, ``label_key`` and ``seed`` of `fit`.
 
@@ -226,6 +239,7 @@ class DGD:
 
         Raises:
             ConfigError: If an option is unknown or out of range.
+            CheckpointError: If a kept state is damaged, of another training, or not to be resumed.
             CountsError: If the counts are not counts.
             GeneMismatchError: If genes of the model are missing.
             NamesError: If sample or gene names are missing or repeated, or new samples are among the old.
@@ -251,6 +265,8 @@ class DGD:
             more_dimensions=more_dimensions,
             more_components=more_components,
             progress=progress,
+            checkpoints=checkpoints,
+            facts={"versions": versions()},
         )
         versions_now = {**record.provenance, "versions": versions()}
         return DGD(with_content_hash(replace(record, provenance=versions_now)))
@@ -274,12 +290,20 @@ class DGD:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "DGD":
-        """Read a model that `save` wrote; nothing in the file is executed.
+        """Read a model that `save` wrote, or one that goes by a name; nothing in the file is executed.
+
+        Args:
+            path: The file, or a name: ``normal-tissues`` comes with PyDGD, others are what
+                ``pydgd models fetch`` has fetched. A file of that name goes before the name.
 
         Raises:
             ModelFileError: If the file is missing, damaged, not a model or of a newer version.
+
+        Example:
+            >>> DGD.load("normal-tissues").labels.nunique()
+            15
         """
-        return cls(load_model(path))
+        return cls(load_model(find_model(path)))
 
     @classmethod
     def from_bulkdgd(cls, source: str | PathLike[str], **files: Any) -> "DGD":  # noqa: ANN401

@@ -42,6 +42,10 @@ class ConvergenceError(PyDGDError, ArithmeticError):
     """A series or fraction has not settled: what it has come to is not the result."""
 
 
+class TooLargeError(PyDGDError, MemoryError):
+    """What is asked for takes more memory than there is."""
+
+
 class OutputError(PyDGDError, OSError):
     """A result cannot be written."""
 

@@ -377,3 +377,12 @@ def test_a_folder_that_cannot_be_written_to_is_named(pydgd, tmp_path, monkeypatc
     done = pydgd("simulate", "-o", tmp_path / "sim")
     assert done.code == 2
     assert f"cannot write {tmp_path / 'sim'}: permission denied" in done.err
+
+
+def test_counts_that_do_not_fit_in_memory(refused, cohort, monkeypatch) -> None:
+    """Told before training, with the file, both sizes and the repair."""
+    monkeypatch.setattr("pydgd.data.memory.available_memory", lambda: 1_000)
+    monkeypatch.setattr("pydgd.data.memory._swap", lambda: 0)
+    said = refused("train", cohort / "normals.h5ad", "-o", "out.dgd", "--in-memory", *SMALL)
+    for word in ("normals.h5ad", "takes 0.0 GiB", "0.0 GiB are free", "--stream"):
+        assert word in " ".join(said.split())

@@ -10,7 +10,9 @@ from pydgd.cli.fine_tune import FINE_TUNE_OPTIONS
 from pydgd.cli.reading import READING_OPTIONS
 from pydgd.data import simulate_cohort
 from pydgd.data.h5ad_writer import write_h5ad
+from pydgd.training.engine import Run
 from pydgd.training.fine_tuning import OPTIONS, USUAL
+from pydgd.training.keeper import Keeper
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,32 @@ def test_old_samples_are_replayed(pydgd, folder, tmp_path) -> None:
     learnt = DGD.load(tmp_path / "m.dgd")
     assert learnt.provenance["fine_tuned"][0]["replay"] is True
     assert set(learnt.labels) == {"lung", *read_counts(folder / "old.h5ad").obs["tissue"]} - {"liver"}
+
+
+def test_an_interrupted_one_is_resumed(pydgd, folder, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bits of a whole one, by the same options only; no state is left."""
+    command = ["fine-tune", folder / "old.dgd", folder / "new.h5ad", "--epochs", 3, "--threads", 1, "-o"]
+    whole = pydgd(*command, tmp_path / "whole.dgd")
+    assert whole.code == 0, whole.err
+    command += [tmp_path / "m.dgd", "--checkpoint-every", "1e-9"]
+    keep = Keeper.keep
+
+    def stop(self: Keeper, run: Run) -> None:
+        keep(self, run)
+        if run.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "keep", stop)
+        stopped = pydgd(*command)
+    assert (stopped.code, "go on with --resume" in stopped.err) == (130, True)
+    assert "holds the state of a training that was interrupted" in pydgd(*command).err
+    assert "another training: sizes differ" in pydgd(*command, "--resume", "--more-dims", 1).err
+    done = pydgd(*command, "--resume")
+    assert done.code == 0, done.err
+    hashes = [DGD.load(tmp_path / name).record.content_hash for name in ("whole.dgd", "m.dgd")]
+    assert hashes[0] == hashes[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.dgd", "m.dgd"}
 
 
 def test_the_options_are_those_of_the_api() -> None:

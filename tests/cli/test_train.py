@@ -145,3 +145,14 @@ def test_two_processes_write_one_model(cohort: Path, tmp_path: Path) -> None:
         DGD.load(path).history.train_nll for path in (cohort / "normals.dgd", tmp_path / "m.dgd")
     )
     assert shared.to_list() == pytest.approx(whole.to_list(), rel=1e-5)
+
+
+def test_the_device_is_chosen(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:
+    """What is not there is refused before counts are read; what was chosen is said and kept."""
+    command = ["train", cohort / "normals.h5ad", "-o", tmp_path / "m.dgd", *SMALL]
+    refused = pydgd("train", tmp_path / "none.h5ad", "-o", tmp_path / "m.dgd", "--precision", "16")
+    assert refused.code == 2
+    assert "precision must be one of 32, tf32, bf16, got '16'" in refused.err
+    done = pydgd(*command, "--device", "cpu", "--precision", "bf16")
+    assert "trained on cpu in precision bf16 on" in done.err
+    assert DGD.load(tmp_path / "m.dgd").provenance["trained_with"]["precision"] == "bf16"

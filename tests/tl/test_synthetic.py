@@ -96,3 +96,19 @@ def test_what_makes_no_sense_is_refused(study, options: dict, words: str) -> Non
     """With what was given."""
     with pytest.raises(ConfigError, match=words):
         tl.sample_counts(study.model, **options)
+
+
+def test_changes_move_the_reads_and_not_what_is_expected(study) -> None:
+    """A gene made fourfold has four times the reads on average; the others are drawn as before."""
+    z = study.model.representations.iloc[[0] * 300]
+    z.index = [f"copy_{i}" for i in range(300)]
+    genes = list(study.model.genes)
+    plain = tl.sample_counts(study.model, source=z, seed=2)
+    gene = int(plain.layers["dgd_mean"][0].argmax())
+    changes = pd.DataFrame(0.0, index=z.index, columns=genes)
+    changes.iloc[:, gene] = 2.0
+    changed = tl.sample_counts(study.model, source=z, log2_fold_changes=changes, seed=2)
+    np.testing.assert_array_equal(changed.layers["dgd_mean"], plain.layers["dgd_mean"])
+    assert changed.X[:, gene].mean() == pytest.approx(4 * plain.X[:, gene].mean(), rel=0.1)
+    with pytest.raises(ConfigError, match="reindex it"):
+        tl.sample_counts(study.model, source=z, log2_fold_changes=changes.iloc[:, ::-1])

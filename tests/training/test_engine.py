@@ -20,11 +20,11 @@ Fitted = Callable[..., TrainingResult]
 def script(monkeypatch: pytest.MonkeyPatch, values: Iterator[float], seen: list[dict[str, Tensor]]) -> None:
     """Let the looks at the held-out samples find these values; keep a copy of the model at each."""
 
-    def look(model: torch.nn.Module, *_data: Tensor) -> float:
-        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    def nll(self: engine.Look) -> float:
+        seen.append({name: tensor.clone() for name, tensor in self.run.model.state_dict().items()})
         return next(values)
 
-    monkeypatch.setattr(engine, "_held_out_nll", look)
+    monkeypatch.setattr(engine.Look, "nll", nll)
 
 
 def test_early_stopping_restores_the_best_state(monkeypatch, counts: np.ndarray, fitted: Fitted) -> None:

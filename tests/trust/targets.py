@@ -30,6 +30,7 @@ from pydgd.inference.saved import SavedNormal
 from pydgd.tl.gene_set_files import read_gene_sets
 from pydgd.training import keeper
 
+from . import command_lines
 from .mutations import VALUES, array_changed, bytes_changed, hdf5_changed, json_changed, text_changed
 
 Read = Callable[[], object]
@@ -428,6 +429,9 @@ def _(folder: Path) -> Spoil:
         return len(repr(options)), lambda: training_config(**options)
 
     return spoil
+
+
+_target("command lines", 1)(command_lines.spoilt_lines)
 
 
 def spoilt(name: str, folder: Path, seeds: range) -> Iterator[tuple[int, int, Read]]:

@@ -109,6 +109,43 @@ def test_a_full_disk_is_told_by_every_writer(tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
+FULL_DISK_COMMANDS = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.trust.command_lines import exit_code, prepared
+files, out = prepared(Path(sys.argv[2]) / "files"), Path(sys.argv[3])
+def line(name):
+    model, counts, table = (str(files / name) for name in ("normals.dgd", "cases.h5ad", "de.csv"))
+    if name == "x.html":
+        return ["report", model, counts, "-o", str(out / name)]
+    return ["plot", "volcano", table, "--sample", "C00001", "-o", str(out / name)]
+for name in sys.argv[4:]:
+    # The fonts of pictures are listed in a file of their own.
+    code, said = exit_code(line(name))
+    assert code == 0, said
+    content = (out / name).read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
+    code, said = exit_code(line(name))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert (out / name).read_bytes() == content
+    print(name, code, "cannot write" in said and "Traceback" not in said)
+"""
+
+
+def test_a_full_disk_is_told_by_report_and_plot(tmp_path: Path) -> None:
+    """Exit code 2, the older page or picture as it was, and no temporary file."""
+    root, out = Path(__file__).resolve().parents[2], tmp_path / "out"
+    out.mkdir()
+    names = ["x.html", "x.png", "x.svg", "x.pdf"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FULL_DISK_COMMANDS, root, tmp_path, out, *names],
+        capture_output=True, text=True, check=False, cwd=root,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [f"{name} 2 True" for name in names], done.stderr[-2000:]
+    assert entries(out) == sorted(names)
+
+
 WRITE_FOREVER = """
 import sys
 from pathlib import Path

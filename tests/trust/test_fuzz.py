@@ -48,6 +48,14 @@ FOUND = (
     ("saved closest normals", 361),
     ("saved closest normals", 489),
     ("h5ad of results", 48),
+    # What crashed HDF5, ran without end in it, or took 4 GB.
+    ("h5ad dense", 759),
+    ("h5ad csc", 1930),
+    ("zarr dense", 627),
+    ("saved closest normals", 1616),
+    ("h5ad of results", 1187),
+    ("h5ad of results", 1587),
+    ("table of results", 1258),
 )
 
 

@@ -27,6 +27,7 @@ from pydgd.data import read_counts
 from pydgd.errors import ModelFileError, PyDGDError
 from pydgd.files import atomic_write
 
+from .huge_tables import HUGE
 from .watch import fault
 
 
@@ -131,6 +132,17 @@ def test_very_many_columns_are_read_or_refused(tmp_path: Path) -> None:
     path.write_text("sample," + ",".join(names) + "\nS1," + "1," * 49_999 + "1\n")
     size = path.stat().st_size
     assert fault(lambda: read_counts(path), size) is None
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_tables_beyond_all_measure_are_refused(tmp_path: Path, name: str) -> None:
+    """A fifteenth of what the benchmark tries, so that time and memory are those of the whole."""
+    write, n = HUGE[name]
+    write(tmp_path / "x.csv", n // 7 if n < 10**8 else 2**27 + 10**6)
+    refused(
+        tmp_path / "x.csv",
+        "fields, 1,000,000 at most|which no table of counts has|no line after it|not closed",
+    )
 
 
 @pytest.mark.parametrize(

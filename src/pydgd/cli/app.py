@@ -23,6 +23,7 @@ from pydgd.cli.genes import genes
 from pydgd.cli.impute import impute
 from pydgd.cli.info import info
 from pydgd.cli.mixture import MIXTURE_OPTIONS, mixture
+from pydgd.cli.models import fetch, list_models, models
 from pydgd.cli.plot import PICTURE_OPTIONS, PLOTS
 from pydgd.cli.preprocess import preprocess
 from pydgd.cli.reading import READING_OPTIONS
@@ -72,6 +73,11 @@ _plot = typer.Typer(no_args_is_help=True, help="Draw a picture of a table or a m
 for _kind, _draw in PLOTS.items():
     _plot.command(_kind, help=flowing(_draw.__doc__))(with_common_options(_draw, PICTURE_OPTIONS))
 app.add_typer(_plot, name="plot")
+
+_models = typer.Typer(invoke_without_command=True, help=flowing(models.__doc__), callback=models)
+_models.command("list", help=flowing(list_models.__doc__))(with_common_options(list_models))
+_models.command("fetch", help=flowing(fetch.__doc__))(with_common_options(fetch))
+app.add_typer(_models, name="models")
 
 
 def _print_version(*, wanted: bool) -> bool:

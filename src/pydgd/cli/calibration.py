@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from pydgd.files import atomic_write
+from pydgd.cli.drawing import save_figure
 from pydgd.plotting import calibration, calibration_quantiles
 from pydgd.stats import CalibrationReport
 from pydgd.stats.calibration_report import CALIBRATED, reads
@@ -74,8 +74,7 @@ def draw_report(report: CalibrationReport, path: Path) -> None:
     calibration(report, ax=left)
     genes = report.sizes["genes"].iloc[0]
     calibration_quantiles(report, genes=genes, ax=right)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_figure(figure, path, dpi=150)
 
 
 def _parts(report: CalibrationReport) -> dict[str, list[_Line]]:

@@ -33,7 +33,7 @@ def closest_normal(
     The h5ad holds the samples and genes of COUNTS in their order, with obsm["X_dgd"] (representations),
     layers["dgd_mean"] (expected reads), var["dgd_r"] (inverse dispersion) and the fit in obs. A file that is
     there already is replaced. However many the samples, memory holds at most 64 of them at a time if COUNTS
-    is an h5ad.
+    is an h5ad. Started by torchrun, several processes share the samples.
     """
     asked = dict(point=point, min_shared=min_shared, gene_table=gene_table, **options)
     write_found(

@@ -97,8 +97,10 @@ def convert(
     and densities; a *.dgd that bulkdgd can represent becomes such files in a folder. Its CSVs of samples,
     representations, means and r-values become h5ad, and back.
     """
+    from pydgd.data.named import is_model_name
+
     table = options.pop("table")
-    if _ends(source, _MODEL):
+    if _ends(source, _MODEL) or is_model_name(source):
         _export_model(terminal, source, output, options)
     elif _ends(source, _CSV):
         _refuse(options, source, "a table")
@@ -158,10 +160,11 @@ def _export_table(terminal: Terminal, source: Path, output: Path, table: str) ->
 
     from pydgd.checkpoints import write_bulkdgd_table
     from pydgd.data.formats import detect_format
-    from pydgd.data.hdf5 import damage_named
+    from pydgd.data.hdf5 import damage_named, open_h5ad
 
     news = Announcement(output)
     detect_format(source)
+    open_h5ad(source).close()
     with damage_named(source):
         adata = anndata.read_h5ad(source)
     write_bulkdgd_table(adata, output, kind=table)

@@ -40,7 +40,8 @@ def de(
     The table has one row per sample and gene: sample, gene, observed, baseMean (expected reads),
     log2FoldChange (above 0: up in the sample), lfcSE, stat, pvalue, padj and more. An h5ad has the counts,
     layers dgd_mean, dgd_log2fc and dgd_padj and all that closest-normal writes. A file that is there already
-    is replaced. However many the samples, memory holds at most 64 of them at a time.
+    is replaced. However many the samples, memory holds at most 64 of them at a time. Started by torchrun,
+    several processes share the samples.
     """
     start = time.monotonic()
     reading = Reading.take(testing)
@@ -56,6 +57,7 @@ def de(
     from pydgd.cli.counts import open_rows
     from pydgd.cli.gene_names import named_as
     from pydgd.cli.search import recall, search
+    from pydgd.cli.sharing import joined
     from pydgd.cli.testing import TableOptions, write_tests
     from pydgd.dgd import check_point
     from pydgd.inference import SavedNormal, SearchOptions
@@ -67,15 +69,18 @@ def de(
     saved = None if normal is None else SavedNormal.read(normal)
     news = Announcement(output)
     with (
-        open_rows(terminal, counts, reading, genes=trained.genes) as rows,
-        named_as(terminal, rows, trained.genes, gene_table) as query,
+        joined(terminal) as (heard, ranks),
+        open_rows(heard, counts, reading, genes=trained.genes) as rows,
+        named_as(heard, rows, trained.genes, gene_table) as query,
     ):
+        how: dict[str, Any] = {"min_shared": min_shared, "ranks": ranks}
         found = (
-            search(terminal, trained, query, point=point, min_shared=min_shared, **searching)
+            search(heard, trained, query, point=point, **how, **searching)
             if saved is None
-            else recall(terminal, trained, query, saved=saved, min_shared=min_shared)
+            else recall(heard, trained, query, saved=saved, **how)
         )
         with found as pairs:
-            n_rows, called = write_tests(pairs, output, options, samples=query.obs.index)
-    terminal.say(str(called))
-    news.say(terminal, f"{n_rows:,} rows", since=start)
+            n_rows, called = write_tests(pairs, output, options, samples=query.obs.index, ranks=ranks)
+    if ranks.index == 0:
+        terminal.say(str(called))
+        news.say(terminal, f"{n_rows:,} rows", since=start)

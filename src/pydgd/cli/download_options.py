@@ -10,6 +10,9 @@ from pydgd.cli.common import Choice
 
 _PANEL = "How it is fetched"
 
+MOST_TIMEOUT = 86_400.0
+"""Seconds: a day."""
+
 DOWNLOAD_OPTIONS = {
     "cache": Choice(
         Annotated[
@@ -34,7 +37,11 @@ DOWNLOAD_OPTIONS = {
         Annotated[
             float,
             typer.Option(
-                "--timeout", min=0.1, help="Seconds without a byte to wait.", rich_help_panel=_PANEL
+                "--timeout",
+                min=0.1,
+                max=MOST_TIMEOUT,
+                help="Seconds without a byte to wait.",
+                rich_help_panel=_PANEL,
             ),
         ],
         60.0,

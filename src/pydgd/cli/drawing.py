@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pydgd.files import atomic_write
 from pydgd.plotting import latent_map, loss_history, r_values
 
 Draw = Callable[[Axes], object]
+_MOST_DOTS = 400_000_000
 
 
 def draw_table(
@@ -169,6 +171,7 @@ def draw_history(terminal: Terminal, model: Path, output: Path, picture: Mapping
 
 
 def _save(terminal: Terminal, draw: Draw, output: Path, picture: Mapping[str, Any], *, source: Path) -> None:
+    _check_size(output, picture)
     news = Announcement(output)
     with style.context(_style(picture["style"])):
         figure = Figure(figsize=(picture["width"], picture["height"]), layout="constrained")
@@ -176,9 +179,36 @@ def _save(terminal: Terminal, draw: Draw, output: Path, picture: Mapping[str, An
             draw(figure.subplots())
         except ValueError as error:
             raise ConfigError(re.sub(r"(\w+)=\.\.\.", r"--\1", f"{source}: {error}")) from error
-        with atomic_write(output) as temporary:
-            figure.savefig(temporary, dpi=picture["dpi"])
+        save_figure(figure, output, dpi=picture["dpi"])
     news.say(terminal)
+
+
+def save_figure(figure: Figure, output: Path, *, dpi: int) -> None:
+    """Write a picture; whatever stood there is replaced once it is complete.
+
+    Args:
+        figure: What was drawn.
+        output: Ends in one of `PICTURES`.
+        dpi: Dots per inch.
+
+    Raises:
+        OutputError: If it cannot be written, for instance because the disk is full.
+    """
+    # matplotlib's writer of PDF answers a full disk with an error of its own, about a closed file.
+    content = BytesIO()
+    figure.savefig(content, format=output.suffix[1:].lower(), dpi=dpi)
+    with atomic_write(output) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def _check_size(output: Path, picture: Mapping[str, Any]) -> None:
+    """Refuse pictures of dots that no screen or printer takes, and that take gigabytes to draw."""
+    n_dots = picture["width"] * picture["height"] * picture["dpi"] ** 2
+    if output.suffix.lower() == ".png" and n_dots > _MOST_DOTS:
+        raise ConfigError(
+            f"a picture of {picture['width']:g} x {picture['height']:g} inches at {picture['dpi']} dots an "
+            f"inch has {n_dots:,.0f} dots, {_MOST_DOTS:,} at most are drawn; lower --dpi, or write *.pdf"
+        )
 
 
 def _style(name: str | None) -> list[str]:

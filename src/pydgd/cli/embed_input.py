@@ -8,6 +8,7 @@ import pandas as pd
 
 from pydgd import DGD
 from pydgd.cli.result_tables import is_annotated, read_annotated, read_rows
+from pydgd.data.named import is_model_name
 from pydgd.errors import NamesError
 from pydgd.tl.embedding_input import table_of
 
@@ -42,9 +43,9 @@ def _samples(path: Path) -> pd.DataFrame:
 
 
 def _is_model(path: Path) -> bool:
-    """Whether a file is in the format of models: eight bytes for a length, then JSON."""
+    """Whether it is a model's name or a file in the format of models: eight bytes for a length, then JSON."""
     if not path.is_file():
-        return False
+        return is_model_name(path)
     with path.open("rb") as stream:
         head = stream.read(9)
     return head[4:9] == _MODEL_START

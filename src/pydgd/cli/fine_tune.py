@@ -10,10 +10,10 @@ import typer
 
 from pydgd.cli import options as shared
 from pydgd.cli.common import Choice
-from pydgd.cli.outputs import Announcement, check_output
+from pydgd.cli.outputs import check_output
 from pydgd.cli.reading import READING_OPTIONS, Reading
 from pydgd.cli.terminal import Terminal
-from pydgd.cli.training_options import TRAINING_OPTIONS
+from pydgd.cli.training_options import TRAINING_OPTIONS, CheckpointEvery, Resume
 from pydgd.errors import ConfigError
 
 _RUN = "The training"
@@ -75,6 +75,8 @@ def fine_tune(
             show_default=False,
         ),
     ] = None,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = 5.0,
     seed: shared.Seed = 0,
     **options: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
@@ -92,7 +94,7 @@ def fine_tune(
     from pydgd import DGD
     from pydgd.cli.counts import read
     from pydgd.cli.facts import fit_in_words
-    from pydgd.cli.fitting import EpochNotes
+    from pydgd.cli.fitting import EpochNotes, checkpoints_beside, resumable, save
     from pydgd.words import plural
 
     trained = DGD.load(model)
@@ -100,10 +102,11 @@ def fine_tune(
     new = read(terminal, counts, reading, genes=trained.genes)
     again = replace(reading, where=replay_where)
     old = None if replay is None else read(terminal, replay, again, genes=trained.genes)
-    with terminal.progress("training", "epochs") as report:
-        learnt = trained.fine_tune(new, replay=old, seed=seed, progress=EpochNotes(report), **known)
-    learnt_from = plural(learnt.provenance["fine_tuned"][-1]["n_samples"], "new sample")
-    terminal.say(f"learnt {learnt_from}: {learnt!r}; {fit_in_words(learnt)}")
-    news = Announcement(output)
-    learnt.save(output)
-    news.say(terminal, since=start)
+    states = checkpoints_beside(output, minutes=checkpoint_every, resume=resume)
+    known |= {"replay": old, "seed": seed, "checkpoints": states}
+    with resumable(terminal, states):
+        with terminal.progress("training", "epochs") as report:
+            learnt = trained.fine_tune(new, progress=EpochNotes(report), **known)
+        learnt_from = plural(learnt.provenance["fine_tuned"][-1]["n_samples"], "new sample")
+        terminal.say(f"learnt {learnt_from}: {learnt!r}; {fit_in_words(learnt)}")
+        save(terminal, learnt, output, states, since=start)

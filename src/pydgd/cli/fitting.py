@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from pydgd.cli.facts import fit_in_words
 from pydgd.cli.outputs import Announcement
 from pydgd.cli.progress import Progress, duration
 from pydgd.cli.reading import Reading
+from pydgd.cli.sharing import joined
 from pydgd.cli.terminal import Terminal
 from pydgd.data import CountRows
 from pydgd.data.memory import available_memory
 from pydgd.dgd import DGD
 from pydgd.errors import OutputError
 from pydgd.training import Checkpoints, EpochReport
-from pydgd.training.ranks import Ranks, process_group
+from pydgd.training.ranks import Ranks
 
 IN_MEMORY_BYTES = 16
 """Bytes that training takes for every count in memory: as read, of the model's genes, and to train on."""
@@ -55,11 +56,8 @@ class Fitting:
             minutes: Between two kept states; 0 for none.
             resume: Whether to go on from one.
         """
-        folder = output.with_name(f"{output.name}.checkpoint")
-        every = 60.0 * minutes if minutes > 0 else math.inf
-        checkpoints = Checkpoints(folder, every, resume) if minutes > 0 or resume else None
-        with process_group() as ranks:
-            heard = terminal if ranks.index == 0 else replace(terminal, quiet=True)
+        checkpoints = checkpoints_beside(output, minutes=minutes, resume=resume)
+        with joined(terminal) as (heard, ranks):
             yield cls(heard, output, checkpoints, ranks)
 
     @contextmanager
@@ -96,23 +94,61 @@ class Fitting:
             options: Of `DGD.fit`.
             since: When the command began.
         """
-        try:
+        with resumable(self.terminal, self.checkpoints):
             with self.terminal.progress("training", "epochs") as report:
                 model = DGD.fit(data, progress=EpochNotes(report), checkpoints=self.checkpoints, **options)
             if self.ranks.index == 0:
-                self._save(model, since=since)
-        except (KeyboardInterrupt, SystemExit, OutputError, MemoryError):
-            if self.checkpoints is not None and self.checkpoints.has_state:
-                self.terminal.say("the state of the training was kept: go on with --resume")
-            raise
+                self.terminal.say(fit_summary(model))
+                save(self.terminal, model, self.output, self.checkpoints, since=since)
 
-    def _save(self, model: DGD, *, since: float) -> None:
-        self.terminal.say(fit_summary(model))
-        news = Announcement(self.output)
-        model.save(self.output)
-        if self.checkpoints is not None:
-            self.checkpoints.delete()
-        news.say(self.terminal, since=since)
+
+def checkpoints_beside(output: Path, *, minutes: float, resume: bool) -> Checkpoints | None:
+    """Where a command keeps the state of its training; None for nowhere.
+
+    Args:
+        output: The model's file.
+        minutes: Between two kept states; 0 for none.
+        resume: Whether to go on from one.
+    """
+    if minutes <= 0 and not resume:
+        return None
+    folder = output.with_name(f"{output.name}.checkpoint")
+    return Checkpoints(folder, 60.0 * minutes if minutes > 0 else math.inf, resume)
+
+
+@contextmanager
+def resumable(terminal: Terminal, checkpoints: Checkpoints | None) -> Iterator[None]:
+    """Say how to go on where a training is interrupted that has kept its state.
+
+    Args:
+        terminal: Where.
+        checkpoints: Its states; None if it keeps none.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, OutputError, MemoryError):
+        if checkpoints is not None and checkpoints.has_state:
+            terminal.say("the state of the training was kept: go on with --resume")
+        raise
+
+
+def save(
+    terminal: Terminal, model: DGD, output: Path, checkpoints: Checkpoints | None, *, since: float
+) -> None:
+    """Write a model; only then are its states deleted.
+
+    Args:
+        terminal: Where to say so.
+        model: Trained.
+        output: Its file.
+        checkpoints: Its states, if it has kept any.
+        since: When the command began.
+    """
+    news = Announcement(output)
+    model.save(output)
+    if checkpoints is not None:
+        checkpoints.delete()
+    news.say(terminal, since=since)
 
 
 def in_memory(counts: AnnData | CountRows) -> AnnData:
@@ -145,8 +181,11 @@ def fit_summary(model: DGD) -> str:
         model: Just trained.
     """
     facts = model.provenance
+    with_what = facts.get("trained_with")
+    where = f" on {with_what['device']} in precision {with_what['precision']}" if with_what else ""
     return (
-        f"trained on {facts['n_training_samples']:,} samples ({facts['n_held_out_samples']:,} held out) and "
-        f"{facts['n_genes']:,} genes in {duration(float(model.history['seconds'].iloc[-1]))}; "
+        f"trained{where} on {facts['n_training_samples']:,} samples "
+        f"({facts['n_held_out_samples']:,} held out) and {facts['n_genes']:,} genes "
+        f"in {duration(float(model.history['seconds'].iloc[-1]))}; "
         f"{fit_in_words(model)}"
     )

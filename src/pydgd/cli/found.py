@@ -58,7 +58,7 @@ def write_found(
     check_output(output, [".h5ad", ".zarr"], inputs=[model, counts])
     from pydgd import DGD
     from pydgd.cli.search import search_file
-    from pydgd.data.growing import write_parts
+    from pydgd.cli.sharing import in_turn, joined, write_shared
     from pydgd.dgd import check_point
     from pydgd.inference import SearchOptions
 
@@ -67,6 +67,11 @@ def write_found(
     trained = DGD.load(model)
     part_of = maker(trained)
     news = Announcement(output)
-    with search_file(terminal, trained, counts, reading, **options) as pairs:
-        write_parts((part_of(part, normal) for part, normal in pairs), output)
-    news.say(terminal, since=start)
+    with (
+        joined(terminal) as (heard, ranks),
+        search_file(heard, trained, counts, reading, ranks=ranks, **options) as pairs,
+    ):
+        parts = in_turn((part_of(part, normal) for part, normal in pairs), ranks)
+        write_shared(parts, output, ranks)
+    if ranks.index == 0:
+        news.say(terminal, since=start)

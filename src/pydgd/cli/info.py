@@ -22,15 +22,17 @@ def info(
     """Show what a model was trained on, how it is built and how well it fits."""
     from pydgd import DGD
     from pydgd.cli.facts import model_facts
+    from pydgd.data.named import find_model
 
-    trained = DGD.load(model)
+    file = find_model(model)
+    trained = DGD.load(file)
     if as_json:
         typer.echo(json.dumps({**trained.provenance, "genes": list(trained.genes)}, indent=2, sort_keys=True))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("file", f"{model} ({human_size(model.stat().st_size)})")
+    table.add_row("file", f"{file} ({human_size(file.stat().st_size)})")
     for name, value in model_facts(trained).items():
         table.add_row(name, value)
     Console(highlight=False, markup=False).print(table)

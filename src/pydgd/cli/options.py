@@ -18,7 +18,12 @@ CountsFile = Annotated[
     ),
 ]
 ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model that `pydgd train` wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model that `pydgd train` wrote, or the name of one (`pydgd models`), e.g. normal-tissues.",
+        show_default=False,
+    ),
 ]
 Where = Annotated[
     list[str] | None,
@@ -64,7 +69,7 @@ GeneTableFile = Annotated[
         "--gene-table",
         metavar="FILE",
         help="Table of gene names (HGNC, BioMart, `pydgd genes`, or an h5ad whose var has them): brings the "
-        "genes of COUNTS to the model's names.",
+        "genes of COUNTS to the model's names. normal-tissues brings its own: give that name.",
         show_default=False,
         rich_help_panel=_READING,
     ),

@@ -14,16 +14,30 @@ from pydgd.cli.terminal import Terminal
 
 PICTURES = (".png", ".pdf", ".svg")
 _PANEL = "The picture"
+# As matplotlib draws no picture of more than 65,535 dots a side.
+_MOST_INCHES, _MOST_DPI = 100.0, 600
 
 PICTURE_OPTIONS = {
     "width": Choice(
-        Annotated[float, typer.Option("--width", min=1.0, help="In inches.", rich_help_panel=_PANEL)], 7.5
+        Annotated[
+            float,
+            typer.Option("--width", min=1.0, max=_MOST_INCHES, help="In inches.", rich_help_panel=_PANEL),
+        ],
+        7.5,
     ),
     "height": Choice(
-        Annotated[float, typer.Option("--height", min=1.0, help="In inches.", rich_help_panel=_PANEL)], 5.5
+        Annotated[
+            float,
+            typer.Option("--height", min=1.0, max=_MOST_INCHES, help="In inches.", rich_help_panel=_PANEL),
+        ],
+        5.5,
     ),
     "dpi": Choice(
-        Annotated[int, typer.Option("--dpi", min=10, help="Dots per inch.", rich_help_panel=_PANEL)], 150
+        Annotated[
+            int,
+            typer.Option("--dpi", min=10, max=_MOST_DPI, help="Dots per inch.", rich_help_panel=_PANEL),
+        ],
+        150,
     ),
     "style": Choice(
         Annotated[

@@ -47,6 +47,9 @@ def read_table(path: Path, *, needs: Collection[str] = ()) -> pd.DataFrame:
             f"{path}: the table lacks the columns {', '.join(missing)}; it has "
             f"{', '.join(map(str, table.columns))}. Give what `pydgd de` wrote"
         )
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise FileFormatError(f"{path}: the column {twice!r} stands there twice; give each name once")
     for name in set(NAMES) & set(table.columns):
         table[name] = as_named(table[name].astype(str)).astype("category")
     return table

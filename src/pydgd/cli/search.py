@@ -16,24 +16,33 @@ from pydgd.cli.fit_flags import close_normal_news
 from pydgd.cli.gene_names import named_as
 from pydgd.cli.progress import Progress, duration
 from pydgd.cli.reading import Reading
+from pydgd.cli.sharing import Shared, gathered
 from pydgd.cli.terminal import Terminal
 from pydgd.data import CountRows, GeneMatch, match_genes
 from pydgd.dgd import DGD
 from pydgd.inference import ClosestNormal, SavedNormal
-from pydgd.inference.chunks import chunk_size_for
+from pydgd.training.ranks import ALONE, Ranks
 from pydgd.words import plural
 
 Pairs = Iterator[tuple[AnnData, ClosestNormal]]
 
 
 @contextmanager
-def search(terminal: Terminal, model: DGD, counts: CountRows, **how: Any) -> Iterator[Pairs]:  # noqa: ANN401
+def search(
+    terminal: Terminal,
+    model: DGD,
+    counts: CountRows,
+    *,
+    ranks: Ranks = ALONE,
+    **how: Any,  # noqa: ANN401
+) -> Iterator[Pairs]:
     """Search with progress, and say at the end how well it went.
 
     Args:
         terminal: Where to say it.
         model: The trained model.
         counts: Of the query.
+        ranks: Processes that share the samples; each gets its chunks.
         **how: Other arguments of `DGD.closest_normal_chunks`.
 
     Yields:
@@ -44,12 +53,13 @@ def search(terminal: Terminal, model: DGD, counts: CountRows, **how: Any) -> Ite
     """
     start = time.monotonic()
     fits: list[pd.DataFrame] = []
+    shared = Shared.of(counts, ranks, n_genes=max(counts.n_vars, len(model.genes)))
     with terminal.progress("closest normal", "samples") as report:
-        yield _with_counts(
-            counts,
-            model.closest_normal_chunks(counts, progress=report, **how),
-            fits,
-        )
+        found = model.closest_normal_chunks(shared.counts, chunk_size=shared.size, progress=report, **how)
+        yield _with_counts(shared.counts, found if shared.counts.n_obs else (), fits)
+    fits = gathered(fits, ranks)
+    if ranks.index > 0:
+        return
     fit = pd.concat(fits)
     terminal.say(_summary(fit, seconds=time.monotonic() - start))
     if news := close_normal_news(fit):
@@ -86,7 +96,13 @@ def search_file(
 
 @contextmanager
 def recall(
-    terminal: Terminal, model: DGD, counts: CountRows, *, saved: SavedNormal, min_shared: float
+    terminal: Terminal,
+    model: DGD,
+    counts: CountRows,
+    *,
+    saved: SavedNormal,
+    min_shared: float,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Pairs]:
     """Take closest normals from a file, with progress.
 
@@ -96,6 +112,7 @@ def recall(
         counts: Of the query.
         saved: What `pydgd closest-normal` wrote for it.
         min_shared: Share of the model's genes that the query must have.
+        ranks: Processes that share the samples; each gets its chunks.
 
     Yields:
         Consecutive samples and their closest normals.
@@ -105,8 +122,9 @@ def recall(
     """
     match = match_genes(counts.labels, model.genes, min_shared=min_shared)
     saved.check(model_sha256=model.record.content_hash, sample_names=counts.obs.index, match=match)
+    shared = Shared.of(counts, ranks, n_genes=max(counts.n_vars, len(model.genes)))
     with terminal.progress("testing", "samples") as report:
-        yield _recalled(model, counts, saved, match, report)
+        yield _recalled(model, shared, saved, match, report)
     if news := close_normal_news(saved.fit.loc[counts.obs.index]):
         terminal.say(news)
 
@@ -120,10 +138,9 @@ def _with_counts(counts: CountRows, normals: Iterable[ClosestNormal], fits: list
         first = last
 
 
-def _recalled(model: DGD, counts: CountRows, saved: SavedNormal, match: GeneMatch, report: Progress) -> Pairs:
-    size = chunk_size_for(max(counts.n_vars, len(match.genes)))
-    posterior = model.posterior(saved.point)
-    for first, last in pairwise([*range(0, counts.n_obs, size), counts.n_obs]):
+def _recalled(model: DGD, shared: Shared, saved: SavedNormal, match: GeneMatch, report: Progress) -> Pairs:
+    counts, posterior = shared.counts, model.posterior(saved.point)
+    for first, last in pairwise([*range(0, counts.n_obs, shared.size), counts.n_obs]):
         part = counts.read(first, last)
         yield part, saved.of(model.record.model, match.align(part), posterior=posterior)
         report(last, counts.n_obs)

@@ -12,11 +12,15 @@ from pydgd.cli.outputs import Announcement
 from pydgd.cli.terminal import Terminal
 
 SIMULATION_OPTIONS = {
-    "n_tissues": Choice(Annotated[int, typer.Option("--tissues", help="Tissues.")], 8),
-    "n_per_tissue": Choice(Annotated[int, typer.Option("--per-tissue", help="Healthy samples of each.")], 50),
-    "n_genes": Choice(Annotated[int, typer.Option("--genes", help="Genes.")], 3_000),
-    "n_changed": Choice(Annotated[int, typer.Option("--changed", help="Cases with changes.")], 16),
-    "n_unchanged": Choice(Annotated[int, typer.Option("--unchanged", help="Cases that are healthy.")], 16),
+    "n_tissues": Choice(Annotated[int, typer.Option("--tissues", min=1, help="Tissues.")], 8),
+    "n_per_tissue": Choice(
+        Annotated[int, typer.Option("--per-tissue", min=1, help="Healthy samples of each.")], 50
+    ),
+    "n_genes": Choice(Annotated[int, typer.Option("--genes", min=1, help="Genes.")], 3_000),
+    "n_changed": Choice(Annotated[int, typer.Option("--changed", min=0, help="Cases with changes.")], 16),
+    "n_unchanged": Choice(
+        Annotated[int, typer.Option("--unchanged", min=0, help="Cases that are healthy.")], 16
+    ),
     "changed_share": Choice(
         Annotated[
             float,
@@ -45,8 +49,14 @@ def simulate(
     from pydgd.cli.tables import write_table
     from pydgd.data import simulate_cohort
     from pydgd.data.h5ad_writer import write_h5ad
+    from pydgd.data.memory import check_memory
     from pydgd.demo import make_folder
 
+    n_healthy = simulation["n_tissues"] * simulation["n_per_tissue"]
+    n_samples = n_healthy + simulation["n_changed"] + simulation["n_unchanged"]
+    size = f"{n_samples:,} samples x {simulation['n_genes']:,} genes"
+    # Of float64.
+    check_memory(8 * n_samples * simulation["n_genes"], f"simulating {size}", "ask for fewer")
     make_folder(output)
     cohort = simulate_cohort(seed=seed, **simulation)
     for name, adata in (("normals.h5ad", cohort.normals), ("cases.h5ad", cohort.cases)):

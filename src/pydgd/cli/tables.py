@@ -125,10 +125,14 @@ class _Parquet:
 
 
 class CalledGenes:
-    """How many genes of each sample differ, in one line."""
+    """How many genes of each sample differ, in one line.
+
+    Attributes:
+        calls: What was counted, by sample, of each table.
+    """
 
     def __init__(self) -> None:
-        self._calls: list[pd.Series] = []
+        self.calls: list[pd.Series] = []
 
     def add(self, table: pd.DataFrame) -> None:
         """Count the genes of some samples.
@@ -137,10 +141,10 @@ class CalledGenes:
             table: What `pydgd.differential_expression` returns.
         """
         called = table["padj"] < _CALLED_BELOW
-        self._calls.append(called.groupby(table["sample"], observed=False).sum())
+        self.calls.append(called.groupby(table["sample"], observed=False).sum())
 
     def __str__(self) -> str:
-        called = pd.concat([calls.set_axis(calls.index.astype(str)) for calls in self._calls])
+        called = pd.concat([calls.set_axis(calls.index.astype(str)) for calls in self.calls])
         if len(called) == 1:
             verb = "differs" if called.iloc[0] == 1 else "differ"
             return f"{plural(int(called.iloc[0]), 'gene')} {verb} at padj < {_CALLED_BELOW}"

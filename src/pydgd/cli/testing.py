@@ -4,20 +4,21 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from pydgd.cli.filters import COLUMNS, Condition, rows_that_meet
+from pydgd.cli.sharing import gathered, in_turn, write_shared
 from pydgd.cli.tables import CalledGenes, table_writer
-from pydgd.data.growing import write_parts
 from pydgd.differential import differential_expression
 from pydgd.errors import ConfigError
 from pydgd.inference import ClosestNormal
 from pydgd.results import annotate, wide
 from pydgd.stats import Settings
+from pydgd.training.ranks import ALONE, Ranks
 
 # float32 holds whole numbers only up to 16,777,216, and nothing between 0 and 1e-45.
 _FLOAT64 = ["observed", "pvalue", "padj", "pvalue_nb", "lfdr"]
@@ -101,7 +102,12 @@ class TableOptions:
 
 
 def write_tests(
-    found: Iterable[tuple[AnnData, ClosestNormal]], path: Path, options: TableOptions, *, samples: pd.Index
+    found: Iterable[tuple[AnnData, ClosestNormal]],
+    path: Path,
+    options: TableOptions,
+    *,
+    samples: pd.Index,
+    ranks: Ranks = ALONE,
 ) -> tuple[int, CalledGenes]:
     """Test chunk after chunk and write the rows.
 
@@ -110,45 +116,65 @@ def write_tests(
         path: Ends in one of `pydgd.cli.outputs.TABLES`, or in .h5ad or .zarr for an annotated AnnData.
         options: How to test and what to write.
         samples: Names of all samples.
+        ranks: Processes that share the samples; the first one writes.
 
     Returns:
-        Number of rows of the table or matrix, and how many genes differ.
+        Number of rows of the table or matrix, and how many genes differ; in the first process.
 
     Raises:
         OutputError: If the table cannot be written.
     """
-    if path.suffix.lower() in (".h5ad", ".zarr"):
-        return _write_anndata(found, path, options)
-    called, n_rows = CalledGenes(), 0
+    called = CalledGenes()
+    write = _write_anndata if path.suffix.lower() in (".h5ad", ".zarr") else _write_table
+    n_rows = write(_Tested(found, options, called), path, samples, ranks)
+    called.calls = gathered(called.calls, ranks)
+    return n_rows, called
+
+
+class _Tested(NamedTuple):
+    """Chunks with their tests.
+
+    Attributes:
+        found: Counts and closest normals.
+        options: How to test and what to write.
+        called: Counts the genes that differ.
+    """
+
+    found: Iterable[tuple[AnnData, ClosestNormal]]
+    options: TableOptions
+    called: CalledGenes
+
+    def each(self) -> Iterator[tuple[AnnData, ClosestNormal, pd.DataFrame]]:
+        """Counts, closest normals and all rows of the table, chunk after chunk."""
+        for counts, normal in self.found:
+            table = self.options.table(counts, normal)
+            self.called.add(table)
+            yield counts, normal, table
+
+
+def _write_table(tested: _Tested, path: Path, samples: pd.Index, ranks: Ranks) -> int:
+    options, n_rows = tested.options, 0
+    if options.wide is None:
+        own = (options.written(table) for _, _, table in tested.each())
+    else:
+        own = (options.matrix(table, normal) for _, normal, table in tested.each())
+    tables = in_turn(own, ranks)
+    if ranks.index > 0:
+        return sum(map(len, tables))
     with table_writer(path) as write:
-        for counts, normal in found:
-            table = options.table(counts, normal)
-            called.add(table)
+        for table in tables:
             if options.wide is None:
-                table = options.written(table)
                 # Parquet wants the same type, so the same categories, in every chunk.
                 table = table.assign(sample=table["sample"].cat.set_categories(samples))
-            else:
-                table = options.matrix(table, normal)
             write(table)
             n_rows += len(table)
-    return n_rows, called
+    return n_rows
 
 
-def _write_anndata(
-    found: Iterable[tuple[AnnData, ClosestNormal]], path: Path, options: TableOptions
-) -> tuple[int, CalledGenes]:
+def _write_anndata(tested: _Tested, path: Path, samples: pd.Index, ranks: Ranks) -> int:
+    options = tested.options
     if options.wide is not None:
         raise ConfigError(f"--wide is for tables, but {path} is an AnnData, whose layers are such matrices")
-    called, n_rows = CalledGenes(), 0
-
-    def parts() -> Iterator[AnnData]:
-        nonlocal n_rows
-        for counts, normal in found:
-            table = options.table(counts, normal)
-            called.add(table)
-            n_rows += counts.n_obs
-            yield annotate(counts, normal, options.written(table))
-
-    write_parts(parts(), path)
-    return n_rows, called
+    own = (annotate(counts, normal, options.written(table)) for counts, normal, table in tested.each())
+    write_shared(in_turn(own, ranks), path, ranks)
+    return len(samples)

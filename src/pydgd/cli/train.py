@@ -11,8 +11,10 @@ from pydgd.cli import options as shared
 from pydgd.cli.outputs import TABLES, check_output
 from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
-from pydgd.cli.training_options import to_config
+from pydgd.cli.training_options import CheckpointEvery, Resume, to_config
 from pydgd.errors import ConfigError
+
+_RUN = "The training"
 
 
 def train(
@@ -40,24 +42,8 @@ def train(
             show_default=False,
         ),
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on from the last kept state of a training that was interrupted; the model is the same "
-            "to the bit. Without one, begin.",
-        ),
-    ] = False,
-    checkpoint_every: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-every",
-            metavar="MINUTES",
-            min=0.0,
-            help="Keep the state of the run so often, in a folder MODEL.checkpoint that goes once the model "
-            "is written; 0: never.",
-        ),
-    ] = 5.0,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = 5.0,
     stream: Annotated[
         bool | None,
         typer.Option(
@@ -67,6 +53,22 @@ def train(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            help="What computes the steps: cpu, cuda, mps, or auto for a CUDA GPU where there is one.",
+            rich_help_panel=_RUN,
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Of the decoder's matrix products: 32, tf32 or bf16; the likelihood keeps its stable form.",
+            rich_help_panel=_RUN,
+        ),
+    ] = "32",
     seed: shared.Seed = 0,
     **training: Any,  # noqa: ANN401  # typer checks them
 ) -> None:
@@ -84,6 +86,9 @@ def train(
 
     options = training_config(**to_config(training, seed=seed)).model_dump()
     from pydgd.cli.fitting import Fitting, in_memory
+    from pydgd.training import Hardware
+
+    Hardware.chosen(device, precision)  # before the counts are read
 
     with (
         Fitting.joined(terminal, output, minutes=checkpoint_every, resume=resume) as fitting,
@@ -93,7 +98,7 @@ def train(
             from pydgd.cli.capacity import searched
 
             options = searched(fitting.terminal, in_memory(data), options, table=search_table)
-        fitting.run(data, options, since=start)
+        fitting.run(data, {**options, "device": device, "precision": precision}, since=start)
 
 
 def _check_search_table(path: Path, counts: Path, *, search: bool) -> None:

@@ -17,6 +17,25 @@ def _choice(kind: type, name: str, default: object, says: str, panel: str) -> Ch
     return Choice(Annotated[kind if default is not None else kind | None, option], default)
 
 
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on from the last kept state of a training that was interrupted; the model is the same to "
+        "the bit. Without one, begin.",
+    ),
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="MINUTES",
+        min=0.0,
+        help="Keep the state of the run so often, in a folder beside the model, of its name and .checkpoint, "
+        "that goes once the model is written; 0: never.",
+    ),
+]
+
 _MODEL, _RUN, _LABELS = "The model", "The training", "Labels of the samples"
 
 TRAINING_OPTIONS = {

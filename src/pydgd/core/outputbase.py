@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, TypeAlias, TypedDict
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Generator, Tensor, nn
+from torch.nn.functional import linear
 
 from pydgd.core.activations import OUTPUT_ACTIVATIONS, by_row
 from pydgd.core.checks import (
@@ -46,6 +47,16 @@ class CountFamily(NamedTuple):
     log_mass: Callable[..., Tensor]
     nll: Callable[..., Tensor]
     draw: Callable[..., Tensor]
+
+
+def projection(layer: nn.Linear, x: Tensor) -> Tensor:
+    """What a head's layer makes of `x`; autocast rounds the product, never the bias or the sum.
+
+    A bias of 8, which stands for one read in 3,000, would be wrong by up to 3 % of the mean in bfloat16.
+    """
+    if not torch.is_autocast_enabled(x.device.type):
+        return layer(x)  # type: ignore[no-any-return]  # torch's stub
+    return linear(x, layer.weight).to(layer.bias.dtype) + layer.bias
 
 
 class OutputModule(nn.Module, ABC):
@@ -250,7 +261,7 @@ class OutputModule(nn.Module, ABC):
     def _means(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
         if x.dim() == 0 or x.shape[-1] != self._input_dim:
             raise ValueError(f"x must have a last dimension of {self._input_dim}, got shape {tuple(x.shape)}")
-        return activation(self.layer_means(x))
+        return activation(projection(self.layer_means, x))
 
     def _per_gene(self, name: str, x: Tensor, *, positive: bool = False) -> Tensor:
         if x.shape != (self._output_dim,):

@@ -27,7 +27,14 @@ from pydgd.core.distributions import (
     poisson_log_mass,
     poisson_nll,
 )
-from pydgd.core.outputbase import CountFamily, FrozenConstants, MeansOnlyModule, OutputModule, Outputs
+from pydgd.core.outputbase import (
+    CountFamily,
+    FrozenConstants,
+    MeansOnlyModule,
+    OutputModule,
+    Outputs,
+    projection,
+)
 
 __all__ = [
     "OUTPUT_MODULES",
@@ -222,7 +229,7 @@ class OutputModuleNBFullDispersion(OutputModule):
     def predict(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Means and ln r, with this function as `activation`."""
         means = self._means(x, activation)
-        log_r: Tensor = self.layer_log_r(x)
+        log_r = projection(self.layer_log_r, x)
         return means, activation(log_r) if self._log_r_activation == "same" else log_r
 
     @staticmethod

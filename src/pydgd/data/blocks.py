@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pydgd.data.memory import check_memory
+
 # 2**18 numbers (1 to 2 MiB) stay in the cache while several checks pass over them.
 _BLOCK_ELEMENTS = 2**18
 # Read from a file at a time, some 64 MiB: a compressed file is cut into tiles of dozens of rows, and each
@@ -42,6 +44,8 @@ class LazyRows:
         dtype: Type of the numbers.
         rows: Numbers of the rows that count, rising; None for all.
         rounds: Whether to round what is read.
+        row_bytes: Memory that a row takes as it is read, in the mean.
+        source: File of the rows, for messages; "" if they are in memory.
 
     Example:
         >>> matrix = np.arange(6).reshape(3, 2)
@@ -54,6 +58,8 @@ class LazyRows:
     dtype: np.dtype[Any]
     rows: NDArray[np.intp] | None = None
     rounds: bool = False
+    row_bytes: float = 0.0
+    source: str = ""
 
     @classmethod
     def of(cls, matrix: Any) -> "LazyRows":  # noqa: ANN401  # also datasets of HDF5, which have no type
@@ -63,6 +69,20 @@ class LazyRows:
             matrix: Its rows can be sliced.
         """
         return matrix if isinstance(matrix, cls) else cls(matrix.__getitem__, matrix.shape, matrix.dtype)
+
+    def check_memory(self) -> None:
+        """Refuse to read all rows at once if they do not fit in memory.
+
+        Raises:
+            TooLargeError: With the file, what they take, and what there is.
+        """
+        n_rows, n_columns = self.shape
+        check_memory(
+            n_rows * self.row_bytes,
+            f"{self.source}: reading counts of {n_rows:,} samples x {n_columns:,} genes",
+            "give fewer samples (--where, or a smaller file), or a machine with more; pydgd train reads them "
+            "part by part with --stream",
+        )
 
     def __getitem__(self, key: slice, /) -> Any:  # noqa: ANN401  # array or CSR
         """The rows of a slice."""

@@ -59,7 +59,9 @@ def _check_hdf5(group: h5py.Group, name: str, path: Path, seen: set[int], above:
     if isinstance(node, h5py.Dataset):
         if node.external or node.is_virtual:
             raise _foreign(node.name, path)
-        _check_size(node.name, (node.size or 0) * node.dtype.itemsize, node.id.get_storage_size(), path)
+        # Of a tile all comes into memory, be it larger than the array.
+        n_values = max(node.size, prod(node.chunks or ())) if node.size else 0
+        _check_size(node.name, n_values * node.dtype.itemsize, node.id.get_storage_size(), path)
     elif isinstance(node, h5py.Group):
         for inside in node:
             _check_hdf5(node, inside, path, seen, above | {place})

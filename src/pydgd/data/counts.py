@@ -79,8 +79,11 @@ class Parts:
         return replace(self, matrix=matrix.T, obs=self.var, var=self.obs)
 
     def in_memory(self) -> "Parts":
-        """The same with the whole matrix in memory."""
-        return replace(self, matrix=self.matrix[:]) if isinstance(self.matrix, LazyRows) else self
+        """The same with the whole matrix in memory; TooLargeError if it does not fit there."""
+        if not isinstance(self.matrix, LazyRows):
+            return self
+        self.matrix.check_memory()
+        return replace(self, matrix=self.matrix[:])
 
 
 def as_counts(

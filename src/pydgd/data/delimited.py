@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pydgd.data.claims import SLACK
 from pydgd.data.formats import OPENERS, UNPACK_ERRORS, damaged
-from pydgd.data.layout import Layout, find_layout, is_number, split_fields
+from pydgd.data.layout import MOST_LINE, Layout, find_layout, is_number, refuse_endless, split_fields
+from pydgd.data.memory import check_memory
 from pydgd.data.tables import Table, compact, unique_labels
 from pydgd.errors import CountsError, FileFormatError
 
@@ -119,7 +120,7 @@ def read_stream(
     Returns:
         The table; errors are those of `read_delimited`.
     """
-    header = stream.readline() if header is None else header
+    header = stream.readline(MOST_LINE) if header is None else header
     blocks = _line_blocks(stream)
     lines = next(blocks, [])
     layout = find(header, lines, path)
@@ -136,6 +137,8 @@ def read_stream(
             block = _numbers(kept, layout, dtype, path)
             dtype = block.dtype
             numbers.append(compact(block))
+            if len(numbers) == 1:
+                _check_memory(numbers[0].nbytes / sum(map(len, lines)), path)
         n_before += len(lines)
         lines = next(blocks, [])
     if not labels:
@@ -146,8 +149,24 @@ def read_stream(
     return Table(names, [layout.names[i] for i in layout.numeric], layout.label, annotation, numbers)
 
 
+def _check_memory(bytes_per_character: float, path: Path) -> None:
+    """Refuse what does not fit in memory by far: later lines may hold less than half as much as the first."""
+    check_memory(
+        path.stat().st_size * bytes_per_character / 2,
+        f"{path}: reading it",
+        "give fewer samples, or write them as h5ad, which pydgd train reads part by part with --stream",
+    )
+
+
 def _line_blocks(stream: TextIOBase) -> Iterator[list[str]]:
-    while lines := stream.readlines(_BLOCK_CHARACTERS):
+    lines, n_characters = [], 0
+    for line in iter(lambda: stream.readline(MOST_LINE), ""):
+        lines.append(line)
+        n_characters += len(line)
+        if n_characters >= _BLOCK_CHARACTERS:
+            yield lines
+            lines, n_characters = [], 0
+    if lines:
         yield lines
 
 
@@ -158,6 +177,7 @@ def _whole_lines(lines: list[str], layout: Layout, n_before: int, path: Path) ->
         if not line.strip():
             continue
         n_fields = line.count(layout.separator) + 1
+        refuse_endless(line, n_fields, path)
         if '"' in line:
             # One that stays open would swallow the lines after it.
             if line.count('"') % 2:
@@ -215,7 +235,8 @@ def _not_a_number(lines: list[str], layout: Layout, path: Path) -> CountsError:
     """The error for the first field that is no number."""
     for line in lines:
         fields = split_fields(line, layout.separator)
-        for place in layout.numeric:
+        # A field that is too long for the module csv leaves none.
+        for place in layout.numeric if fields else ():
             if not is_number(value := fields[place + 1]):
                 return CountsError(
                     f"{path}: row {fields[0]!r}, column {layout.names[place]!r} holds {value!r}, not a "

@@ -9,13 +9,13 @@ from io import StringIO
 from os import PathLike
 from pathlib import Path
 
-import h5py
 import pandas as pd
 from anndata import AnnData
 from anndata.io import read_elem
 
 from pydgd.data.gene_columns import kind_of_names, recognised, tidy
 from pydgd.data.gene_kinds import KINDS
+from pydgd.data.hdf5 import damage_named, open_h5ad
 from pydgd.data.strict_csv import read_strict
 from pydgd.errors import FileFormatError, NamesError
 
@@ -141,7 +141,7 @@ def joined(tables: Iterable[GeneTable]) -> GeneTable:
 
 
 def _var(path: Path) -> pd.DataFrame:
-    with h5py.File(path) as file:
+    with open_h5ad(path) as file, damage_named(path):
         if "var" not in file:
             raise FileFormatError(
                 f"{path}: this HDF5 file has no table var; give an h5ad file, or a CSV or TSV"

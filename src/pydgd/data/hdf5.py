@@ -4,7 +4,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from pydgd.data.blocks import LazyRows, Matrix
 from pydgd.data.claims import check_claims
 from pydgd.data.counts import Parts, pick_layer
 from pydgd.data.formats import damaged
+from pydgd.data.memory import check_memory
 from pydgd.errors import ConfigError, FileFormatError, PyDGDError
+from pydgd.probe import probe
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ def open_h5ad(path: Path) -> h5py.File:
     Raises:
         FileFormatError: If it is truncated or damaged, or claims far more than it holds.
     """
+    probe(path)
     with damage_named(path):
         file = h5py.File(path)
         try:
@@ -87,6 +92,7 @@ def open_zarr(path: Path) -> Any:  # noqa: ANN401  # zarr has no types that all 
         raise ConfigError(f"{path}: reading zarr needs the package zarr; install it (pip install zarr)")
     import zarr
 
+    probe(path)
     with damage_named(path):
         return zarr.open_group(str(path), mode="r")
 
@@ -132,9 +138,17 @@ def anndata_parts(file: Any, path: Path, layer: str | None) -> Parts:  # noqa: A
 def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or group of h5py or zarr
     """What of a dataset or group can be read by rows stays where it is."""
     if getattr(stored, "ndim", 0) == 2:
-        return LazyRows.of(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path))
+        rows = LazyRows.of(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path))
+        return replace(rows, source=str(path), row_bytes=float(rows.shape[1] * rows.dtype.itemsize))
     if stored.attrs.get("encoding-type") == "csr_matrix":
-        return LazyRows.of(_CsrRows(stored))
+        rows = LazyRows.of(_CsrRows(stored))
+        return replace(rows, source=str(path), row_bytes=_sparse_bytes(stored) / max(1, rows.shape[0]))
+    # By columns: turned into rows in memory, where both are for a while.
+    check_memory(
+        2 * _sparse_bytes(stored),
+        f"{path}: reading {stored.name}",
+        "write it by rows (CSR) or with fewer samples",
+    )
     whole: Any = read_elem(stored)
     if not (isinstance(whole, np.ndarray) or sparse.issparse(whole)):
         raise FileFormatError(
@@ -142,6 +156,14 @@ def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or
         )
     sound: Matrix = _sound(whole)
     return sound
+
+
+def _sparse_bytes(stored: Any) -> int:  # noqa: ANN401  # a group of h5py or zarr
+    """Memory of the numbers and places that a group holds; 0 for what is no sparse matrix."""
+    parts = [
+        stored[name] for name in ("data", "indices", "indptr") if hasattr(stored, "keys") and name in stored
+    ]
+    return sum(prod(part.shape) * part.dtype.itemsize for part in parts if hasattr(part, "dtype"))
 
 
 class _CsrRows:

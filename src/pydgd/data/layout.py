@@ -10,6 +10,9 @@ from pydgd.errors import FileFormatError
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _N_INSPECTED = 10
+MOST_FIELDS, MOST_LINE = 1_000_000, 2**27
+"""Fields and characters in a line: no annotation has as many genes, and a field costs some 200 bytes."""
+_LONG_LINE, _LONG_FIELD = 2**20, 1_000
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
 _ALMOST_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*$")
 # Headers of what looks like numbers but names a gene or its place; some genes have none, others are on X.
@@ -55,6 +58,8 @@ def find_layout(header: str, lines: list[str], path: Path) -> Layout:
     first = [line for line in lines[: _N_INSPECTED + 5] if line.strip()][:_N_INSPECTED]
     if not first:
         raise FileFormatError(f"{path}: there is a header but no line after it; write the table again")
+    for line in (header, *first):
+        refuse_endless(line, 1 + max(map(line.count, _SEPARATORS)), path)
     separator = _separator(header, first[0], path)
     head = [name.strip() for name in split_fields(header, separator)]
     rows = [split_fields(line, separator) for line in first]
@@ -70,6 +75,29 @@ def find_layout(header: str, lines: list[str], path: Path) -> Layout:
         )
     text = tuple(i for i, number in enumerate(kinds) if not number)
     return Layout(separator, n_fields, label, tuple(names), numeric, text)
+
+
+def refuse_endless(line: str, n_fields: int, path: Path) -> None:
+    """Refuse a line that no table of counts has, before its parts take many times its memory.
+
+    Args:
+        line: Of the file.
+        n_fields: How many fields it has.
+        path: The file, for messages.
+
+    Raises:
+        FileFormatError: If it has too many fields, or they are too long.
+    """
+    if n_fields > MOST_FIELDS:
+        raise FileFormatError(
+            f"{path}: the line {line[:30].strip()!r}… has {n_fields:,} fields, {MOST_FIELDS:,} at most are "
+            "read; check the separator, or write the counts as h5ad"
+        )
+    if len(line) >= min(MOST_LINE, _LONG_LINE + _LONG_FIELD * n_fields):
+        raise FileFormatError(
+            f"{path}: the line {line[:30].strip()!r}… has {len(line):,} characters or more in {n_fields:,} "
+            "fields, which no table of counts has; the file is damaged: copy or write it again"
+        )
 
 
 def _separator(header: str, line: str, path: Path) -> str:

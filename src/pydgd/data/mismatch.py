@@ -19,6 +19,10 @@ _OTHER_VERSIONS = (
     "match if versions are ignored, but the model's genes bear versions too: rename the counts' genes to "
     "the model's, or train a model on names without version"
 )
+_OTHER_NAMES = (
+    "Give counts whose genes bear names of the model's kind, or bring them to these by a table of genes, "
+    "--gene-table (pydgd.data.map_genes), which `pydgd genes --all` fetches"
+)
 _CAPITALS = (
     "match if capitals are ignored, as between mouse (Actb) and human (ACTB); a model serves one species"
 )
@@ -49,7 +53,7 @@ def _repair(adata: AnnData, genes: pd.Index, min_shared: float) -> str:
         share = pd.Index(list(ours)).isin(list(theirs)).mean()
         if share >= min_shared:
             return f"{share:.0%} of the model's genes {advice}"
-    return "Give counts whose genes bear names of the model's kind, or train a model on these counts"
+    return _OTHER_NAMES
 
 
 def _attempts(adata: AnnData, genes: pd.Index) -> Iterator[tuple[Iterable[str], Iterable[str], str]]:

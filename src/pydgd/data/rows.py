@@ -64,8 +64,13 @@ class CountRows:
         Args:
             first: From 0.
             last: At most `n_obs`.
+
+        Raises:
+            TooLargeError: If these are all, and more than memory holds.
         """
         rows = slice(first, last)
+        if last - first == self.n_obs:
+            self.matrix.check_memory()
         return AnnData(self.matrix[rows], obs=self.obs.iloc[rows], var=self.var)
 
     def where(self, expression: str | Iterable[str]) -> "CountRows":

@@ -37,7 +37,7 @@ _GENES_PER_LIBRARY = 20_000
 _LOG_MEAN_SD, _LOG_LIMIT = 2.6, 7.5
 _DISPERSION, _DISPERSION_SLOPE, _DISPERSION_SCATTER, _MAX_DISPERSION = 0.03, 1.5, 0.4, 10.0
 _DONOR_SHARE = 0.4  # of the variance of a programme's score
-_MIN_PLANTED_READS = 20.0
+MIN_PLANTED_READS = 20.0
 
 Floats = NDArray[np.float64]
 
@@ -128,10 +128,10 @@ def simulate_cohort(
     changed = np.arange(n_cases) < n_changed
     expected = _expected_shares(population, n_cases) * _median_depth(n_genes)
     for case in np.flatnonzero(changed):
-        changes[case] = _plant(expected[case] >= _MIN_PLANTED_READS, changed_share, low, high, rng)
+        changes[case] = plant_changes(expected[case] >= MIN_PLANTED_READS, changed_share, low, high, rng)
     cases = _draw(population, n_cases, "C", rng, changes)
     cases.obs["kind"] = pd.Categorical(np.where(changed, "changed", "unchanged"))
-    return Simulation(normals, cases, _truth(changes, cases))
+    return Simulation(normals, cases, truth_table(changes, cases))
 
 
 def simulate_blocks(
@@ -237,10 +237,21 @@ def _draw(
     return drawn
 
 
-def _plant(
+def plant_changes(
     eligible: NDArray[np.bool_], share: float, low: float, high: float, rng: np.random.Generator
 ) -> Floats:
-    """Log2 fold changes of one case: half of the chosen genes up, half down."""
+    """Log2 fold changes of one case: half of the chosen genes up, half down.
+
+    Args:
+        eligible: Which genes may change, (G,).
+        share: Share of these that do.
+        low: Smallest size of a change.
+        high: Largest one.
+        rng: Decides which and how much.
+
+    Returns:
+        One per gene; 0 where nothing changes.
+    """
     genes = np.flatnonzero(eligible)
     chosen = rng.choice(genes, round(share * genes.size), replace=False)
     changes = np.zeros(eligible.size)
@@ -248,7 +259,13 @@ def _plant(
     return changes
 
 
-def _truth(changes: Floats, cases: AnnData) -> pd.DataFrame:
+def truth_table(changes: Floats, cases: AnnData) -> pd.DataFrame:
+    """One row per changed gene of a case, as `Simulation.truth`.
+
+    Args:
+        changes: Log2 fold changes, cases × genes.
+        cases: The cases.
+    """
     sample, gene = np.nonzero(changes)
     return pd.DataFrame(
         {

@@ -65,6 +65,6 @@ def component_draws(model: JointModel, *, seed: int) -> Candidates:
     if prior.name == "gradient":
         return Candidates(model, means)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(means.shape, generator=generator, dtype=means.dtype)
+    noise = torch.randn(means.shape, generator=generator, dtype=means.dtype).to(means.device)
     factors = torch.linalg.cholesky(prior.covariances().detach().double())
     return Candidates(model, means + (factors @ noise.unsqueeze(-1)).squeeze(-1))

@@ -38,5 +38,5 @@ def lower_factors(
         # Those that have a factor keep it: what others still need is not their concern.
         factor = torch.where(failed[:, None, None], stiffer, factor)
         failed = failed & (info > 0)
-    none = torch.eye(matrices.shape[-1], dtype=matrices.dtype)
+    none = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
     return torch.where(failed[:, None, None], none, factor), failed

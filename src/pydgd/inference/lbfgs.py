@@ -48,7 +48,7 @@ def lbfgs(
     direction = memory.direction(gradient)
     share = torch.ones_like(value)
     promise = _promise(gradient, direction)
-    evaluations = torch.ones(len(z), dtype=torch.int64)
+    evaluations = torch.ones_like(value, dtype=torch.int64)
     running = promise > tolerance
     for _ in range(max_iter - 1):
         if not bool(running.any()):

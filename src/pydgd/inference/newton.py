@@ -45,7 +45,7 @@ def newton(
     running = torch.ones_like(value, dtype=torch.bool)
     gradient, curvature = torch.zeros_like(z), z.new_zeros(*z.shape, z.shape[1])
     decrement, damping = torch.full_like(value, torch.inf), torch.zeros_like(value)
-    evaluations = torch.ones(len(z), dtype=torch.int64)
+    evaluations = torch.ones_like(value, dtype=torch.int64)
     moved = running
     for left in reversed(range(max_iter)):
         gradient, curvature = _renew(objective, z, moved, gradient, curvature)
@@ -76,7 +76,7 @@ def _settled(
     max_iter: int,
     tolerance: float,
 ) -> Optimum:
-    nobody = torch.zeros(len(end.z), dtype=torch.bool)
+    nobody = torch.zeros_like(end.value, dtype=torch.bool)
     settled_end = settled(
         lambda z: objective.newton_system(z, nobody).gradient,
         end,

@@ -83,7 +83,7 @@ class FrozenObjective:
         mask = None if bool(measured.all()) else measured
         self._likelihood = LIKELIHOODS[likelihood](model.decoder.output_module, counts, mask)
         # Multiplied always: a factor of one changes no bit, and costs nothing on sums.
-        ones = torch.ones(len(counts), dtype=torch.float64)
+        ones = counts.new_ones(len(counts), dtype=torch.float64)
         self._evidence = ones if temperature is None else 1 / temperature.double()
         with torch.no_grad():
             self._precisions = model.prior.component_precisions()

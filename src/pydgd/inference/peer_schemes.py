@@ -55,7 +55,7 @@ class TwoOpt(Scheme):
         starts = (candidate.expand(n_samples, -1) for candidate in self._candidates)
         ends = torch.stack([adam(objective, start, epochs=self.first_epochs) for start in starts])
         values = torch.stack([objective.value(z) for z in ends])
-        best = ends[values.argmin(dim=0), torch.arange(n_samples)]
+        best = ends[values.argmin(dim=0), torch.arange(n_samples, device=values.device)]
         z = adam(objective, best, epochs=self.epochs)
         spent = len(ends) * (self.first_epochs + 1) + self.epochs + 1
         return Found(_certified(objective, z, evaluations=spent), spread_of(values))
@@ -65,4 +65,4 @@ def _certified(objective: FrozenObjective, z: Float[Tensor, "n latent"], *, eval
     """What a position promises yet; a fixed number of steps says nothing about it."""
     value, gradient = objective.value_and_gradient(z)
     decrement = newton_decrement(gradient, objective.curvature(z))
-    return Optimum(z, value, decrement, torch.full((len(z),), evaluations))
+    return Optimum(z, value, decrement, torch.full_like(value, evaluations, dtype=torch.int64))

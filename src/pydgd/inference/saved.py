@@ -18,8 +18,7 @@ from pydgd.core.model import JointModel
 from pydgd.data import AlignedCounts, GeneMatch
 from pydgd.data.claims import check_claims
 from pydgd.data.formats import detect_format
-from pydgd.data.growing import check_zarr
-from pydgd.data.hdf5 import damage_named, open_h5ad
+from pydgd.data.hdf5 import damage_named, open_h5ad, open_zarr
 from pydgd.errors import ConfigError, CountsError, FileFormatError, GeneMismatchError, NamesError
 from pydgd.inference.closest_normal import scaling_factors_of
 from pydgd.inference.decoding import decode
@@ -241,12 +240,7 @@ def _positions(values: Any, *, n_samples: int) -> np.ndarray:  # noqa: ANN401  #
 def _opened(path: Path) -> Iterator[Any]:
     """A group of h5py or of zarr."""
     if path.suffix.lower() == ".zarr" and path.is_dir():
-        check_zarr()
-        import zarr
-
-        with damage_named(path):
-            group = zarr.open_group(str(path), mode="r")
-        yield group
+        yield open_zarr(path)
     elif detect_format(path) == "h5ad":
         with open_h5ad(path) as file:
             yield file

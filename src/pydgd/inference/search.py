@@ -76,12 +76,12 @@ def find_representations(
         Positions and certificates, in the order of the samples.
     """
     options = options or SearchOptions()
-    measured = torch.ones(counts.shape[1], dtype=torch.bool) if measured is None else measured
-    tau = torch.ones(len(counts), dtype=torch.float64) if temperature is None else temperature
+    measured = counts.new_ones(counts.shape[1], dtype=torch.bool) if measured is None else measured
+    tau = counts.new_ones(len(counts), dtype=torch.float64) if temperature is None else temperature
     found, n_rows = [], block_size(model)
     with frozen(model):
         scheme = SCHEMES[options.scheme](model, measured, options)
-        for rows in torch.split(torch.arange(len(counts)), n_rows):
+        for rows in torch.split(torch.arange(len(counts), device=counts.device), n_rows):
             padded = torch.cat([rows, rows[-1:].expand(n_rows - len(rows))])
             objective = FrozenObjective(
                 model,

@@ -67,7 +67,7 @@ class SecondOrder(Scheme):
         if self._genes is not None:
             values = torch.stack([plain.value(z) for z in positions])
         winner = values.argmin(dim=0)
-        start = positions[winner, torch.arange(len(winner))]
+        start = positions[winner, torch.arange(len(winner), device=winner.device)]
         end = self._refine(plain, start, _picked(memories, winner))
         spent = end.evaluations + torch.stack([scout.evaluations for scout in scouts]).sum(dim=0)
         if plain is not objective:

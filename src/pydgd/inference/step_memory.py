@@ -49,7 +49,7 @@ class StepMemory:
             memories: Of the same samples and size.
             which: Positions in `memories`, (N,).
         """
-        first, samples = memories[0], torch.arange(len(which))
+        first, samples = memories[0], torch.arange(len(which), device=which.device)
         found = cls(first._steps[0], longest=first.longest, size=len(first._steps))
         for name in ("_steps", "_changes", "_rho"):
             stacked = torch.stack([getattr(memory, name) for memory in memories], dim=1)

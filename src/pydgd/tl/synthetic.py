@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """New samples out of a model: representations from its mixture, counts from its decoder."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -47,24 +49,32 @@ def sample_representations(model: DGD, n: int, *, seed: int = 0) -> pd.DataFrame
 
 
 def sample_counts(
-    model: DGD, n: int | None = None, *, source: Source = None, reads: float = 2e7, seed: int = 0
+    model: DGD,
+    n: int | None = None,
+    *,
+    source: Source = None,
+    reads: float = 2e7,
+    log2_fold_changes: pd.DataFrame | None = None,
+    seed: int = 0,
 ) -> AnnData:
-    """Draw new healthy samples: counts around the expected reads of a representation.
+    """Draw new healthy samples: counts around the expected reads of a representation, or changed ones.
 
     Args:
         model: The trained model.
         n: How many samples of new representations, drawn from the mixture; or give `source`.
         source: Representations to draw one sample of each at, e.g. those of ``sample_representations``.
         reads: Expected reads of a sample over all genes of the model.
+        log2_fold_changes: Samples × genes, in their order; above 0, the gene has more reads than expected.
         seed: Same seed, same counts; a sample's do not depend on how many are drawn.
 
     Returns:
-        Counts, with ``layers["dgd_mean"]`` (expected reads), ``obsm["X_dgd"]``, ``obs["dgd_component"]`` (the
-        most probable one), ``obs["dgd_nearest_components"]`` (the labels that it holds) and, unless the model
-        is of Poisson counts, ``var["dgd_r"]`` or ``layers["dgd_r"]``.
+        Counts, with ``layers["dgd_mean"]`` (expected reads without the changes), ``obsm["X_dgd"]``,
+        ``obs["dgd_component"]`` (the most probable one), ``obs["dgd_nearest_components"]`` (the labels that
+        it holds) and, unless the model is of Poisson counts, ``var["dgd_r"]`` or ``layers["dgd_r"]``.
 
     Raises:
-        ConfigError: If not exactly one of `n` and `source` is given, or a number is out of range.
+        ConfigError: If not exactly one of `n` and `source` is given, a number is out of range, or the changes
+            are of other samples or genes.
 
     Example:
         >>> from pydgd.data import simulate_cohort
@@ -85,7 +95,8 @@ def sample_counts(
         r = np.exp(calibration.log_r)
     spread = np.broadcast_to(np.inf if r is None else r, mu.shape)
     seeds = _seeds(len(found.names), seed)
-    counts = np.stack([_counts(*row) for row in zip(mu, spread, seeds, strict=True)])
+    changed = mu * _factors(log2_fold_changes, found.names, model.genes)
+    counts = np.stack([_counts(*row) for row in zip(changed, spread, seeds, strict=True)])
     if counts.max() <= np.iinfo(np.int32).max:
         counts = counts.astype(np.int32)
     result = AnnData(counts, obs=_places(model, found), var=pd.DataFrame(index=pd.Index(model.genes)))
@@ -96,6 +107,17 @@ def sample_counts(
     elif r is not None:
         result.layers["dgd_r"] = r.astype(np.float32)
     return result
+
+
+def _factors(changes: pd.DataFrame | None, samples: pd.Index, genes: Sequence[str]) -> NDArray[np.float64]:
+    if changes is None:
+        return np.ones((1, 1))
+    if list(changes.index) != list(samples) or list(changes.columns) != list(genes):
+        raise ConfigError(
+            f"log2_fold_changes has {len(changes)} samples x {changes.shape[1]} genes that are not the "
+            f"{len(samples)} x {len(genes)} of the samples to draw and the model, in their order; reindex it"
+        )
+    return np.asarray(np.exp2(changes.to_numpy(dtype=float)))
 
 
 def _places(model: DGD, found: Positions) -> pd.DataFrame:

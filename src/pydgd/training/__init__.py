@@ -6,6 +6,7 @@ from pydgd.training.capacity import CapacitySearch, search_capacity
 from pydgd.training.cohort import Cohort, cohort_in_memory, cohort_on_disk
 from pydgd.training.counts import CountsInMemory, CountsOnDisk, TrainingCounts
 from pydgd.training.fit import fit
+from pydgd.training.hardware import Hardware
 from pydgd.training.keeper import Checkpoints
 from pydgd.training.result import EpochReport, TrainingResult
 from pydgd.training.validation import split_groups
@@ -17,6 +18,7 @@ __all__ = [
     "CountsInMemory",
     "CountsOnDisk",
     "EpochReport",
+    "Hardware",
     "TrainingCounts",
     "TrainingResult",
     "calibrate",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The training loop: decoder, representations and prior fitted together by maximum a posteriori."""
 
+import copy
 import logging
 import math
 import time
@@ -17,6 +18,7 @@ from pydgd.errors import TrainingError
 from pydgd.inference.search import SearchOptions, find_representations
 from pydgd.training.best import BestState
 from pydgd.training.counts import Batch, TrainingCounts, n_batches
+from pydgd.training.hardware import PROCESSOR, Hardware
 from pydgd.training.keeper import Keeper
 from pydgd.training.optimisers import Optimisers
 from pydgd.training.ranks import ALONE, Ranks
@@ -41,6 +43,7 @@ def train(
     progress: Callable[[EpochReport], None] | None = None,
     keeper: Keeper | None = None,
     ranks: Ranks = ALONE,
+    hardware: Hardware | None = None,
 ) -> TrainingResult:
     """Fit decoder, representations and prior from where they stand, or from where an earlier run stopped.
 
@@ -54,6 +57,7 @@ def train(
         progress: Called after every epoch.
         keeper: Keeps the state of the run on disk, and has that of an earlier one.
         ranks: Processes that train together.
+        hardware: What computes the steps; the processor by default.
 
     Returns:
         The model at its last look, or at its best if that was materially better, the representations of all
@@ -63,21 +67,18 @@ def train(
         TrainingError: If no batch of an epoch gives finite gradients.
         OutputError: If the state cannot be kept.
     """
-    run = Run(model, counts, representations, config, generator, ranks)
-    if not (keeper is not None and keeper.restore(run)) and held_out is not None:
-        run.best.looked(0, _held_out_nll(model, *held_out, ranks))
+    run = Run(model, counts, representations, config, generator, ranks, hardware or Hardware())
+    look = None if held_out is None else Look(run, *held_out)
+    if not (keeper is not None and keeper.restore(run)) and look is not None:
+        run.best.looked(0, look.nll())
     while run.epoch < config.epochs and run.best.looks.n_worse < config.patience:
         for _ in run.steps():
             if keeper is not None:
                 keeper.keep_if_due(run)
         train_nll, prior_nll = run.end_epoch()
-        looks = held_out is not None and (
-            run.epoch % config.validate_every == 0 or run.epoch == config.epochs
-        )
-        validation_nll = (
-            _held_out_nll(model, *held_out, ranks) if held_out is not None and looks else math.nan
-        )
-        if looks:
+        validation_nll = math.nan
+        if look is not None and (run.epoch % config.validate_every == 0 or run.epoch == config.epochs):
+            validation_nll = look.nll()
             run.best.looked(run.epoch, validation_nll)
         run.report(train_nll, validation_nll, prior_nll)
         if progress is not None:
@@ -93,7 +94,8 @@ def _result(run: "Run") -> TrainingResult:
     run.best.restore()
     history = pd.DataFrame(run.reports).drop(columns="n_epochs")
     kept = len(run.reports) if looks.best_epoch is None else looks.kept_epoch
-    counts, z = run.counts, run.representations.z.detach().clone()
+    run.model.to(PROCESSOR)
+    counts, z = run.counts, run.representations.z.detach().cpu().clone()
     everyone = run.ranks.collected(z, counts.own(run.ranks), n=len(counts.scaling_factors))
     return TrainingResult(run.model, everyone, history, kept, run.config)
 
@@ -135,9 +137,11 @@ class Run:
         config: TrainingConfig,
         generator: Generator,
         ranks: Ranks,
+        hardware: Hardware,
     ) -> None:
+        hardware.place(model, representations)
         self.model, self.counts, self.representations = model, counts, representations
-        self.config, self.generator, self.ranks = config, generator, ranks
+        self.config, self.generator, self.ranks, self.hardware = config, generator, ranks, hardware
         self.n_samples = len(counts.scaling_factors)
         self.optimisers = Optimisers(
             [*model.decoder.parameters(), *model.prior.parameters()],
@@ -163,10 +167,12 @@ class Run:
         self.model.train()
         self.epoch_state = self.generator.get_state() if self.batch == 0 else self.epoch_state
         self.generator.set_state(self.epoch_state)
-        for batch in self.counts.batches(
+        batches = self.counts.batches(
             self.generator, batch_size=self.config.batch_size, skip=self.batch, ranks=self.ranks
-        ):
-            nll, prior_nll, stepped = self._step(batch)
+        )
+        for batch in self.hardware.sent(batches):
+            with self.hardware.products():
+                nll, prior_nll, stepped = self._step(batch)
             if stepped:
                 self.sums = (self.sums[0] + nll, self.sums[1] + prior_nll, self.sums[2] + batch.n_samples)
             self.batch += 1
@@ -194,8 +200,9 @@ class Run:
     def _step(self, batch: Batch) -> tuple[float, float, bool]:
         """Losses summed over the batch of all processes, and whether they were fit to learn from."""
         model, z = self.model, self.optimisers.positions(batch.rows)
+        outputs = self.hardware.decode(model.decoder, z)
         nll = model.decoder.output_module.nll(
-            batch.counts, model.decoder(z), batch.scaling_factors, log_factorial=batch.log_factorial
+            batch.counts, outputs, batch.scaling_factors, log_factorial=batch.log_factorial
         ).sum()
         prior_nll = -model.prior.log_prob(z).double().sum()
         hyper = model.prior.log_hyperprior() * (len(batch.rows) / self.n_samples)
@@ -216,10 +223,30 @@ class Run:
         return float(losses[0]), float(losses[1]), usable
 
 
-def _held_out_nll(model: JointModel, counts: Tensor, scaling_factors: Tensor, ranks: Ranks = ALONE) -> float:
-    """Mean over held-out counts; each process searches some of the samples."""
-    own = torch.as_tensor(ranks.own(len(counts)))
-    nll = torch.zeros((), dtype=torch.float64)
-    if len(own):
-        nll = find_representations(model, counts[own], scaling_factors[own], options=LOOK).nll.double().sum()
-    return float(ranks.total(nll)) / len(counts) / counts.shape[1]
+class Look:
+    """What held-out samples say of a run; each process searches some of them.
+
+    Attributes:
+        run: Looked at.
+
+    Args:
+        run: Likewise.
+        counts: Reads of the samples.
+        scaling_factors: Theirs.
+    """
+
+    def __init__(self, run: Run, counts: Tensor, scaling_factors: Tensor) -> None:
+        own = torch.as_tensor(run.ranks.own(len(counts)))
+        self.run, self._shape = run, counts.shape
+        self._counts, self._factors = (x[own].to(run.hardware.exact) for x in (counts, scaling_factors))
+
+    def nll(self) -> float:
+        """Mean over their counts at their most probable representations, nats."""
+        model, hardware = self.run.model, self.run.hardware
+        if hardware.device != hardware.exact:
+            model = copy.deepcopy(model).to(hardware.exact)
+        nll = torch.zeros((), dtype=torch.float64)
+        if len(self._counts):
+            nll = find_representations(model, self._counts, self._factors, options=LOOK).nll.double().sum()
+        n_samples, n_genes = self._shape
+        return float(self.run.ranks.total(nll.cpu())) / n_samples / n_genes

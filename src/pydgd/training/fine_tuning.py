@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A trained model learns new healthy samples without forgetting the old."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +18,7 @@ from pydgd.training.counts import CountsInMemory
 from pydgd.training.engine import train
 from pydgd.training.fit import sized
 from pydgd.training.growth import Grown, grown, padded
+from pydgd.training.keeper import Checkpoints, Keeper
 from pydgd.training.priors import expression_clusters, start_prior
 from pydgd.training.recalibration import recalibrated
 from pydgd.training.replay import Samples, replayed, tensors_of
@@ -59,6 +61,8 @@ def fine_tuned(
     more_dimensions: int | None = None,
     more_components: int | None = None,
     progress: Callable[[EpochReport], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> ModelRecord:
     """A model that knows new samples as well.
 
@@ -76,12 +80,15 @@ def fine_tuned(
         more_dimensions: By default one per 6 new training samples, at most 64.
         more_components: By default one per 20 new training samples, at most 30.
         progress: Called after every epoch.
+        checkpoints: Where the state of the run is kept, so that it can be resumed.
+        facts: What else decides the run: a state of others is not resumed.
 
     Returns:
         The record without its content hash; its samples are the old ones, then the new.
 
     Raises:
         ConfigError: If a number to add is below 1.
+        CheckpointError: If a kept state is damaged, of another run, or not to be resumed.
         TrainingError: If there are fewer than two new samples to train on.
 
     Source:
@@ -91,7 +98,10 @@ def fine_tuned(
     learnt, watched = _split(new, config)
     again, watched_again = (None, None) if replay is None else _split(replay, config)
     more = _more(config, learnt, more_dimensions=more_dimensions, more_components=more_components)
-    result = _trained(record, learnt, again, config, more, progress)
+    names = [() if part is None else part.counts.sample_names for part in (learnt, again)]
+    known = {"model": record.content_hash, "samples": names, "sizes": more.model_dump(mode="json")}
+    keeping = _Keeping(checkpoints, {**known, **(facts or {})})
+    result = _trained(record, learnt, again, config, more, progress, keeping)
     held_out = [watched] if watched_again is None else [watched_again, watched]
     longer = _record(record, result, learnt, again, n_held_out=sum(len(part.groups) for part in held_out))
     return recalibrated(
@@ -148,6 +158,7 @@ def _trained(
     config: TrainingConfig,
     more: TrainingConfig,
     progress: Callable[[EpochReport], None] | None,
+    keeping: "_Keeping",
 ) -> TrainingResult:
     assert more.latent_dim is not None
     assert more.n_components is not None
@@ -159,17 +170,33 @@ def _trained(
     z = torch.cat([padded(old_z, room.n_more), room.z])
     model = _started(record.model, room, z, clusters, config, generator)
     _freeze_dispersion(model, frozen=replay is None)
-    with torch.random.fork_rng(devices=[]):
+    counts = CountsInMemory(torch.cat([old_x, x]), torch.cat([old_s, s]))
+    with keeping.keeper(config, counts) as keeper, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         # No look at held-out samples: the start is good, and which epoch looks best after it is chance.
         return train(
             model,
-            CountsInMemory(torch.cat([old_x, x]), torch.cat([old_s, s])),
+            counts,
             RepresentationLayer.from_values(z),
             config,
             generator=generator,
             progress=progress,
+            keeper=keeper,
         )
+
+
+class _Keeping(NamedTuple):
+    """Where the state of a run is kept, and what decides the run."""
+
+    checkpoints: Checkpoints | None
+    facts: Mapping[str, Any]
+
+    def keeper(self, config: TrainingConfig, counts: CountsInMemory) -> AbstractContextManager[Keeper | None]:
+        if self.checkpoints is None:
+            return nullcontext()
+        content = counts.scaling_factors.numpy().tobytes() + counts.counts.mean(dim=0).numpy().tobytes()
+        known = {"options": config.model_dump(mode="json"), "counts": content, **self.facts}
+        return Keeper.opened(self.checkpoints, known)
 
 
 def _started(

@@ -18,6 +18,7 @@ from pydgd.core.model import JointModel
 from pydgd.errors import TrainingError
 from pydgd.training.counts import CountsInMemory, TrainingCounts, evenly_spaced
 from pydgd.training.engine import train
+from pydgd.training.hardware import Hardware
 from pydgd.training.keeper import Checkpoints, Keeper
 from pydgd.training.priors import start_prior
 from pydgd.training.ranks import Ranks
@@ -43,6 +44,7 @@ def fit(
     progress: Callable[[EpochReport], None] | None = None,
     checkpoints: Checkpoints | None = None,
     facts: Mapping[str, Any] | None = None,
+    hardware: Hardware | None = None,
 ) -> TrainingResult:
     """Train a model on the counts of healthy samples.
 
@@ -57,6 +59,8 @@ def fit(
         progress: Called after every epoch.
         checkpoints: Where the state of the run is kept, so that it can be resumed.
         facts: What else decides the run, such as names of samples: a state of others is not resumed.
+        hardware: What computes the steps; the processor by default. What comes before the first is computed
+            there always.
 
     Returns:
         The trained model with its representations and history.
@@ -68,18 +72,19 @@ def fit(
         OutputError: If the state cannot be kept.
     """
     source = _source(counts, scaling_factors)
-    ranks = Ranks.current()
+    ranks, hardware = Ranks.current(), hardware or Hardware()
     config = sized(config, n_samples=len(source.scaling_factors))
     if len(source.scaling_factors) < ranks.size:
         raise TrainingError(
             f"{ranks.size} processes cannot share {len(source.scaling_factors)} training samples; start fewer"
         )
     depths = source.scaling_factors.numpy().tobytes() + np.asarray(profile).tobytes()
-    known = {"counts": depths, "genes": list(genes), **(facts or {})}
+    known = {"counts": depths, "genes": list(genes), "precision": hardware.precision, **(facts or {})}
     generator = torch.Generator().manual_seed(config.seed)
-    # Torch's layers draw their first weights, and dropout its units, from the global generator.
-    with _kept(checkpoints, source, config, known, ranks) as keeper, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed + ranks.index)
+    with (
+        _kept(checkpoints, source, config, known, ranks) as keeper,
+        hardware.seeded(config.seed + ranks.index),
+    ):
         model, representations = _start(source, genes, _tensor(profile), config, generator, ranks)
         return train(
             model,
@@ -91,6 +96,7 @@ def fit(
             progress=progress,
             keeper=keeper,
             ranks=ranks,
+            hardware=hardware,
         )
 
 
