@@ -24,13 +24,6 @@ ROOMS = ("core", "stats")
 MOST_SECONDS = 10
 SEED = 0
 
-# Tests of what has no mirrored file of its own.
-TESTED_BY = {
-    "core/dispersion.py": "core/test_outputmodules.py",
-    "core/latent/shards.py": "core/latent/test_em.py",
-    "stats/arguments.py": "stats/test_stats.py",
-}
-
 # Its tests compile kernels, for a minute; they run as slow tests.
 LEFT_OUT = ("core/compiled.py",)
 
@@ -86,8 +79,8 @@ def made(source: Path, n: int) -> dict:
 
 def mirrored(path: str) -> Path:
     """The test file of a module."""
-    own = Path(path)
-    test = ROOT / "tests" / TESTED_BY.get(path, str(own.with_name(f"test_{own.name}")))
+    own = ROOT / "tests" / path
+    test = own.with_name(f"test_{own.name}")
     if not test.exists():
         raise FileNotFoundError(f"{path} has no mirrored test file {test.name}")
     return test

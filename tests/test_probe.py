@@ -18,6 +18,7 @@ from anndata import AnnData
 
 from pydgd import probe as module
 from pydgd.data import read_counts
+from pydgd.data.growing import write_parts
 from pydgd.errors import FileFormatError
 from pydgd.probe import prepare, probe
 from pydgd.probe_process import beginning
@@ -85,8 +86,6 @@ def test_one_that_is_never_asked_ends(own: module._Probe) -> None:
 
 def test_a_zarr_folder_passes(own: module._Probe, tmp_path: Path) -> None:
     pytest.importorskip("zarr")
-    from pydgd.data.growing import write_parts
-
     write_parts([AnnData(np.ones((3, 4)), pd.DataFrame(index=list("abc")))], tmp_path / "x.zarr")
     probe(tmp_path / "x.zarr")
     assert own._process is not None
@@ -109,6 +108,50 @@ def test_what_never_ends_is_the_files_fault(own, counts: Path, tmp_path: Path, m
     with_script(monkeypatch, tmp_path, endless)
     with pytest.raises(FileFormatError, match="reading it does not come to an end"):
         probe(counts)
+
+
+@needs_limits
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_a_wide_table_is_not_endless(own, counts: Path, monkeypatch, kind: str) -> None:
+    """recount3's table of TCGA has 937 columns: 3,000 arrays, a second of a usual processor."""
+    if kind == "zarr":
+        pytest.importorskip("zarr")
+    obs = {f"c{i}": pd.Categorical(["a", "b", "a"]) for i in range(300)}
+    path = counts.with_name(f"wide.{kind}")
+    write_parts([AnnData(np.ones((3, 4)), pd.DataFrame(obs, index=list("abc")))], path)
+    # As if the machine were five times slower.
+    script, usual = module._SCRIPT.read_text(), "SECONDS, BYTES_PER_SECOND = 1.0"
+    assert usual in script
+    slow = counts.with_name("probe_process.py")
+    slow.write_text(script.replace(usual, usual.replace("1.0", "0.2")))
+    monkeypatch.setattr(module, "_SCRIPT", slow)
+    probe(path)
+    assert own._process is not None
+
+
+def test_places_of_packages_may_be_no_text(own, counts: Path, monkeypatch) -> None:
+    """Python skips a `Path` that a user has put there."""
+    monkeypatch.setattr(sys, "path", [*sys.path, counts.parent])
+    probe(counts)
+    assert own._process is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no groups of processes")
+def test_ctrl_c_does_not_reach_it(own: module._Probe, counts: Path) -> None:
+    """A terminal sends it to all of the group, and it would end one that has just been started."""
+    prepare()
+    assert own._begun is not None
+    assert os.getpgid(own._begun.pid) != os.getpgid(0)
+    probe(counts)
+
+
+@needs_limits
+def test_the_input_of_this_process_is_read_not_its_own(
+    own, counts: Path, tmp_path: Path, monkeypatch
+) -> None:
+    with_script(monkeypatch, tmp_path, "print(line.strip(), flush=True)")
+    with counts.open() as stream, pytest.raises(FileFormatError, match=r"é x\.h5ad"):
+        probe(Path(f"/proc/self/fd/{stream.fileno()}"))
 
 
 def test_a_process_that_an_older_file_has_damaged_gives_no_verdict(

@@ -66,7 +66,7 @@ class _Probe:
     def prepare(self) -> None:
         """Start the process, unless it runs."""
         with self._lock, contextlib.suppress(OSError, ValueError):
-            if self._process is None and self._begun is None:
+            if self._process is None and self._begun is None and self._can_start:
                 self._begun = _begin()
 
     def ask(self, path: Path) -> str | None:
@@ -127,8 +127,8 @@ def _started(begun: "subprocess.Popen[str] | None") -> "subprocess.Popen[str] | 
 
 
 def _begin() -> "subprocess.Popen[str]":
-    if getattr(sys, "frozen", False):
-        raise OSError("this program is frozen")
+    if getattr(sys, "frozen", False) or not sys.executable:
+        raise OSError("this program is frozen, or in another one")
     # One thread, and one arena of memory, so that the script's limit is about the file.
     frugal = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
     zarr = {"ZARR_THREADING__MAX_WORKERS": "1", "ZARR_ASYNC__CONCURRENCY": "1"}
@@ -139,9 +139,11 @@ def _begin() -> "subprocess.Popen[str]":
         stderr=subprocess.DEVNULL,
         encoding="ascii",
         env={**os.environ, **frugal, **zarr},
+        # Else Ctrl-C would end it before it can ignore that, and no other one would be tried.
+        process_group=0,
     )
-    # -I leaves out what the environment adds to the places of packages.
-    _say(process, sys.path)
+    # -I leaves out what the environment adds to the places of packages. What is no text, Python skips, too.
+    _say(process, [place for place in sys.path if isinstance(place, str)])
     return process
 
 
@@ -156,7 +158,8 @@ def _ready(process: "subprocess.Popen[str]") -> "subprocess.Popen[str]":
 
 
 def _answer(process: "subprocess.Popen[str]", path: Path) -> str | None:
-    line = _exchange(process, str(path.absolute()))
+    # Its /dev/stdin is another one.
+    line = _exchange(process, os.path.realpath(path))
     if line.endswith("\n"):
         said: str | None = json.loads(line)
         return said and f"reading it takes memory out of all proportion to its size ({said})"

@@ -250,6 +250,8 @@ def test_peer_states_of_other_decoders_are_refused() -> None:
         from_peer_state_dict(decoder, to_peer_state_dict(build("nb_feature_dispersion", [5, 9])))
     with pytest.raises(ValueError, match=r"main.0.weight must have shape \(5, 3\), got \(9, 3\)"):
         from_peer_state_dict(decoder, to_peer_state_dict(build("nb_feature_dispersion", [9])))
+    with pytest.raises(ValueError, match=r"main.0.weight must have shape \(5, 3\), got \(4, 3\)"):
+        from_peer_state_dict(decoder, to_peer_state_dict(build("nb_feature_dispersion", [4])))
 
 
 def _numbers(path: Path) -> np.ndarray:

@@ -431,3 +431,10 @@ def test_state_dict_round_trip(case) -> None:
         assert torch.equal(a, b)
     log_r = [module.log_r_of(module(x)) for module in (first, second)]
     assert log_r == [None, None] or torch.equal(*log_r)
+
+
+def test_a_class_says_whether_it_predicts_r(case) -> None:
+    """Then `forward` returns ln r beside the means; by default it does not."""
+    assert case.cls.predicts_r is case.predicts_r
+    assert isinstance(case.build()(torch.zeros(2, 4)), tuple) is case.predicts_r
+    assert OutputModule.predicts_r is False

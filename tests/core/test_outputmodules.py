@@ -354,3 +354,23 @@ def test_r_init_must_be_positive(r_init: object) -> None:
     """r = 0 has no distribution."""
     with pytest.raises(ValueError, match="r_init must be a finite number > 0"):
         OutputModuleNBFeatureDispersion(4, 3, r_init)
+
+
+def test_loss_is_minus_the_log_mass(case) -> None:
+    """Of every element."""
+    means, counts = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[0.0, 3.0, 9.0]])
+    arguments = (counts, *case.predictions(means), torch.tensor([2.0]))
+    module = case.build()
+    assert torch.equal(module.loss(*arguments), -module.log_prob(*arguments))
+    assert (module.loss(*arguments) > 0).all()
+
+
+@pytest.mark.parametrize("log_r_activation", ["linear", "same"])
+def test_full_dispersion_starts_at_the_r_it_is_given(log_r_activation: str) -> None:
+    """In every sample, whichever function makes ln r."""
+    module = OutputModuleNBFullDispersion(4, 3, log_r_activation=log_r_activation)
+    r = torch.tensor([1.5, 3.0, 40.0])
+    with torch.no_grad():
+        module.initialise_log_r(r)
+        _, log_r = module(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(log_r.exp(), r.expand(5, 3))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pydgd.core.stirling import over, short_remainders, stirling_remainders, stirling_zeta, tables
+from pydgd.core.stirling import over, polynomial, short_remainders, stirling_remainders, stirling_zeta, tables
 
 POINTS = [10.0 ** (step / 4) for step in range(-120, 121)]
 
@@ -66,3 +66,46 @@ def test_short_remainders_are_exact_to_5e_7(part: int, oracle: Callable[[mpmath.
 def test_remainders_keep_their_dtype() -> None:
     """Float32 arguments give float32 results."""
     assert all(part.dtype == torch.float32 for part in stirling_remainders(torch.tensor([0.1, 3.0])))
+
+
+def test_short_series_of_the_deviance_is_exact_to_2e_8() -> None:
+    """(u - ln(1+u)) / u^2 up to 0.4 either side of 0, relative."""
+    u = torch.linspace(-0.4, 0.4, 80, dtype=torch.float64)
+    found = polynomial(u, tables(u, short=True).bd0)
+    with mpmath.workdps(40):
+        truth = [(x - mpmath.log1p(x)) / x**2 for x in map(mpmath.mpf, u.tolist())]
+        assert max(abs(got / exact - 1) for got, exact in zip(found.tolist(), truth, strict=True)) < 2e-8
+
+
+def test_long_series_of_the_deviance_is_exact() -> None:
+    """(ln((1+v)/(1-v)) / v - 2) / v^2, for v^2 up to 0.01."""
+    v = torch.linspace(0.001, 0.1, 40, dtype=torch.float64)
+    found = polynomial(v * v, tables(v).bd0)
+    with mpmath.workdps(40):
+        truth = [(mpmath.log((1 + x) / (1 - x)) / x - 2) / x**2 for x in map(mpmath.mpf, v.tolist())]
+        assert max(abs(got / exact - 1) for got, exact in zip(found.tolist(), truth, strict=True)) < 1e-15
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tables_are_the_same_where_torch_traces(short: bool, dtype: torch.dtype) -> None:
+    """Scalars in the dtype asked for, whichever way they are made."""
+    plain, traced = (tables(torch.zeros(3, dtype=dtype), short=short, traced=flag) for flag in (False, True))
+    assert plain.short is traced.short is short
+    for one, other in ((plain.delta, traced.delta), (plain.eta, traced.eta), ((plain.bd0,), (traced.bd0,))):
+        for scalars, others in zip(one, other, strict=True):
+            assert [x.item() for x in scalars] == [x.item() for x in others]
+            assert all(x.dtype == dtype and x.shape == () for x in (*scalars, *others))
+
+
+def test_a_polynomial_may_go_into_a_buffer() -> None:
+    """1 + 2 w + 3 w^2; so may a short table's function."""
+    w, buffer = torch.tensor([0.0, 2.0]), torch.empty(2)
+    coefficients = tuple(torch.tensor([1.0, 2.0, 3.0]).unbind())
+    assert polynomial(w, coefficients).tolist() == [1.0, 17.0]
+    assert polynomial(w, coefficients, buffer) is buffer
+    assert buffer.tolist() == [1.0, 17.0]
+    u = torch.tensor([0.25, 1.0])
+    short = tables(u, short=True).delta
+    assert over(u, short, buffer) is buffer
+    assert torch.equal(buffer, over(u, short))

@@ -3,11 +3,15 @@
 
 from collections.abc import Callable
 
+import mpmath
 import pytest
 import torch
 from torch import Tensor
 
+from pydgd.core.dispersion import DispersionRows
 from pydgd.core.distributions import nb_constants, nb_log_mass, nb_nll, poisson_log_mass, poisson_nll
+from pydgd.core.kernels import Terms
+from pydgd.core.tiny_means import nb_elements, poisson_elements, sheltered
 
 N, G = 9, 61
 WIDE = 40_000  # genes; from 32,768 on torch splits the sum of a single row among threads
@@ -100,3 +104,84 @@ def test_whole_blocks_of_zero_means_follow_the_rule(masked: bool) -> None:
         assert (torch.autograd.grad(nll.sum(), mu)[0][:, ~mask] == 0).all()
     poisson = -poisson_log_mass(counts, mu.double())[:, mask].sum(-1)
     torch.testing.assert_close(poisson_nll(counts, mu, mask=mask), poisson, rtol=1e-8, atol=1e-5)
+
+
+def truth(k: float, mu: float, log_r: float | None) -> tuple[float, float, float]:
+    """ln f of the continuous formula, minus its slope in mu, and its slope in ln r; Poisson without r."""
+    with mpmath.workdps(80):
+        k, mu = mpmath.mpf(k), mpmath.mpf(mu)
+        if log_r is None:
+            value = k * mpmath.log(mu) - mu - mpmath.loggamma(k + 1)
+            return float(value), float(1 - k / mu), 0.0
+        r = mpmath.exp(mpmath.mpf(log_r))
+        log_p = mpmath.log1p(mu / r)
+        gammas = mpmath.loggamma(k + r) - mpmath.loggamma(r) - mpmath.loggamma(k + 1)
+        value = gammas + k * mpmath.log(mu / r) - (k + r) * log_p
+        psi = mpmath.digamma(k + r) - mpmath.digamma(r)
+        slope = r * (psi - log_p + (mu - k) / (r + mu))
+        return float(value), float(r * (mu - k) / (r + mu) / mu), float(slope)
+
+
+COUNTS = [0.0, 1e-3, 0.3, 0.999, 1.0, 1.5, 7.0]
+
+
+@pytest.mark.parametrize("mu", [1e-25, 1e-3, 2.0, 1e5])
+@pytest.mark.parametrize("log_r", [-80.0, -3.0, 0.5, 40.0, None])
+def test_single_elements_are_exact(mu: float, log_r: float | None) -> None:
+    """Value and slopes in float64, of whole counts and of fractions, below 1 too; less what is left out."""
+    k, means = torch.tensor(COUNTS), torch.full((len(COUNTS),), mu, dtype=torch.float64)
+    where, rows = torch.ones(1, len(COUNTS), dtype=torch.bool), slice(0, 1)
+    if log_r is None:
+        elements, less = poisson_elements(), poisson_elements(lambda counts: 2.0 * counts.double())
+    else:
+        dispersion = DispersionRows(torch.full((1, len(COUNTS)), log_r, dtype=torch.float64))
+        elements, less = (
+            nb_elements(dispersion),
+            nb_elements(dispersion, lambda counts, _: 2.0 * counts.double()),
+        )
+    found = elements(k, means, rows, where)
+    exact = torch.tensor([truth(count, mu, log_r) for count in k.tolist()], dtype=torch.float64)
+    torch.testing.assert_close(found.value, exact[:, 0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.descent, exact[:, 1], rtol=1e-12, atol=1e-12)
+    if log_r is not None:
+        torch.testing.assert_close(found.slope, exact[:, 2], rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(less(k, means, rows, where).value, exact[:, 0] - 2 * k, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "tiny"), [(torch.float32, 1e-20), (torch.float64, 1e-200)])
+@pytest.mark.parametrize("finds_least", [False, True])
+def test_only_what_needs_it_is_sheltered(dtype: torch.dtype, tiny: float, finds_least: bool) -> None:
+    """Means too small for the dtype, NaN, and what else is named: the kernel sees neutral ones there."""
+    seen: list[Tensor] = []
+
+    def kernel(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
+        seen.append(mu)
+        least = mu.amin(-1) if finds_least else None
+        return Terms((counts + 1).double(), slope=mu.clone(), least=least)
+
+    def elements(counts: Tensor, mu: Tensor, rows: slice, where: Tensor) -> Terms:
+        seen.append(mu)
+        return Terms(-counts.double(), descent=-counts.double(), slope=-counts.double())
+
+    counts = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+    ordinary = torch.tensor([[1.0, 1.1 * tiny, 5.0, 1e30]], dtype=dtype)
+    plain = sheltered(kernel, elements, finds_least=finds_least)
+    assert plain(counts, ordinary, slice(0, 1), None).value.tolist() == [[2.0, 3.0, 4.0, 5.0]]
+    assert len(seen) == 1
+
+    some = ordinary.clone()
+    some[0, 1] = 0.9 * tiny
+    out = torch.ones(1, 4, dtype=dtype)
+    found = plain(counts, some, slice(0, 1), out)
+    assert found.value.tolist() == [[2.0, -2.0, 4.0, 5.0]]
+    assert out.tolist() == [[1.0, -2.0, 1.0, 1.0]]
+    assert found.slope is not None
+    assert found.slope[0, 1] == -2.0
+    assert seen[-1].tolist() == [some[0, 1].item()]
+    assert 0 < seen[-2][0, 1] < 1e-25
+
+    third = torch.tensor([[False, False, True, False]])
+    named = sheltered(kernel, elements, lambda _, __: third, finds_least=finds_least)
+    assert named(counts, ordinary, slice(0, 1), None).value.tolist() == [[2.0, 3.0, -3.0, 5.0]]
+    some[0, 0] = torch.nan
+    assert plain(counts, some, slice(0, 1), None).value[0, 1] == -2.0

@@ -121,6 +121,13 @@ def test_broken_file_is_named(tmp_path: Path, body: bytes, error: type[Exception
     assert str(tmp_path / "table") in str(caught.value)
 
 
+def test_what_unpacks_out_of_all_proportion_is_refused(tmp_path: Path) -> None:
+    """200 kB of zeros, which are 200 MB."""
+    (tmp_path / "table.gz").write_bytes(gzip.compress(b"0" * 2**21) * 100)
+    with pytest.raises(FileFormatError, match=r"table.gz: unpacks to more than"):
+        GeneTable.read(tmp_path / "table.gz")
+
+
 def test_parquet_as_pydgd_genes_writes_it(tmp_path: Path) -> None:
     frame = pd.DataFrame({"ensembl_gene_id": ["ENSG00000121410"], "hgnc_symbol": ["A1BG"], "hgnc_id": [None]})
     frame.to_parquet(tmp_path / "genes.parquet", index=False)

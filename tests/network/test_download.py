@@ -4,12 +4,14 @@ import gzip
 import json
 import threading
 import time
+from email.message import Message
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 
 from pydgd.data.download import Downloads, Wanted
-from pydgd.data.download_answers import check_gzip
+from pydgd.data.download_answers import SafeRedirects, check_gzip
 from pydgd.errors import ConfigError, DownloadError
 
 BODY = gzip.compress(bytes(range(256)) * 4_000, 0, mtime=0)
@@ -179,3 +181,18 @@ def test_options_are_checked(tmp_path: Path) -> None:
         Downloads(tmp_path, attempts=0)
     with pytest.raises(ConfigError, match="starts with http"):
         Downloads(tmp_path).fetch(Wanted("file:///etc/hostname", check_gzip))
+
+
+@pytest.mark.parametrize("new", ["http://a.org/y", "ftp://a.org/y", "HTTP://a.org/y"])
+def test_nobody_is_led_out_of_https(new: str) -> None:
+    """Else what is fetched could be read, and changed, on the way."""
+    with pytest.raises(DownloadError, match="which is not https"):
+        SafeRedirects().redirect_request(Request("https://a.org/x"), None, 302, "Found", Message(), new)
+
+
+@pytest.mark.parametrize("old", ["http", "https"])
+def test_a_server_may_lead_elsewhere(old: str) -> None:
+    request = Request(f"{old}://a.org/x")
+    found = SafeRedirects().redirect_request(request, None, 302, "Found", Message(), "https://b.org/y")
+    assert found is not None
+    assert found.full_url == "https://b.org/y"

@@ -79,6 +79,17 @@ def test_a_broken_connection_is_tried_again(server, cache: Path, content: bytes)
     assert cache.is_dir()
 
 
+def test_what_does_not_end_is_not_awaited(server, cache: Path, content: bytes, monkeypatch) -> None:
+    """The server says no length."""
+    monkeypatch.setattr(fetched, "_MOST_BYTES", len(content) - 1)
+    server.files[PATH] = content
+    server.faults[PATH] = [f"short {len(content)}"]
+    with pytest.raises(DownloadError, match=f"more than {len(content) - 1:,} bytes come"):
+        fetch_model(server.url + PATH, checksum(content))
+    assert server.n_asked(PATH) == 1
+    assert list(cache.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("url", "sha", "name", "words"),
     [

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """P-values read off healthy samples: right where the negative binomial is not."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from scipy.stats import nbinom
@@ -129,3 +131,8 @@ def test_what_is_unsure_of_one_gene_widens_its_test(null):
 def test_impossible_departures_are_refused(null, departure):
     with pytest.raises(ValueError, match="departure has the shape"):
         _table(null, [_sample(np.random.default_rng(9), r_true=5.0)], departure=departure)
+
+
+def test_the_null_model_does_not_change(null):
+    with pytest.raises(FrozenInstanceError):
+        null.usual = None

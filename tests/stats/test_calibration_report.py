@@ -82,3 +82,13 @@ def test_repr_is_one_line() -> None:
     assert repr(report(size=9.0)) == (
         "CalibrationReport(2 healthy samples, 1,000 genes, calibrated p-values, 1 problem)"
     )
+
+
+def test_a_report_is_itself_alone_and_does_not_change() -> None:
+    """Frames have no one truth to compare by."""
+    one = report()
+    assert one == one
+    assert one != report()
+    assert len({one, report()}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.n_genes = 3

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checked counts and expectations."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +81,12 @@ def test_what_does_not_fit_is_refused(change: dict, error: type[Exception], mess
     arguments = {"counts": COUNTS, "mu": MU, "r": None, **NAMES, **change}
     with pytest.raises(error, match=message):
         compare(**arguments)
+
+
+def test_a_comparison_does_not_change() -> None:
+    """What was checked stays so; its fields have names, because half of them are of one type."""
+    comparison = compare(COUNTS, MU, None, **NAMES)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        comparison.mu = MU
+    with pytest.raises(TypeError):
+        type(comparison)(*(getattr(comparison, field.name) for field in dataclasses.fields(comparison)))

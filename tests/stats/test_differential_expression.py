@@ -15,6 +15,7 @@ from pydgd.stats import (
     log_p_value,
     mid_p_residuals,
 )
+from pydgd.stats.calibrated import Expected, NullModel
 
 COLUMNS = [
     *("sample", "gene", "observed", "baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"),
@@ -185,10 +186,34 @@ def test_dispersion_may_belong_to_samples() -> None:
         ({"adjust": "x"}, "adjust is 'x'"),
         ({"level": 0.0}, "level is 0.0"),
         ({"pseudocount": 0.0}, "pseudocount is 0.0"),
+        ({"level": 1.1}, "level is 1.1"),
+        ({"pseudocount": np.inf}, "pseudocount is inf"),
         ({"padj_below": 0.0}, "padj_below is 0.0"),
+        ({"padj_below": 1.1}, "padj_below is 1.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(options: dict, message: str) -> None:
     """Before the first sample is computed."""
     with pytest.raises(ValueError, match=message):
         _table(**options)
+
+
+def test_a_level_of_one_is_allowed() -> None:
+    """Everything is called."""
+    assert len(_table(level=1.0, padj_below=1.0)) > 0
+
+
+def test_calibrated_directions_are_the_sides_of_the_smaller_tail() -> None:
+    """Up and down, also where a null of healthy samples gives the tails."""
+    rng = np.random.default_rng(0)
+    mu = np.full(2000, 100.0)
+    healthy = [
+        (rng.poisson(mu).astype(float), Expected(mu, np.full(2000, np.inf), np.zeros(2000)))
+        for _ in range(20)
+    ]
+    counts = rng.poisson(mu)
+    counts[:2] = 300, 10
+    names = {"sample_names": ["T"], "genes": [f"g{i}" for i in range(2000)]}
+    table = differential_expression_table(counts[None], mu[None], None, null=NullModel.of(healthy), **names)
+    assert table["direction"].iloc[:2].tolist() == [1, -1]
+    assert set(table["direction"]) == {1, -1}

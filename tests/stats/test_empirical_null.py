@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Empirical null: against the distribution that the residuals came from, edges, ties, damage."""
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
-from scipy.stats import laplace, norm
+from scipy.stats import genpareto, laplace, norm
 from scipy.stats import t as student
 
 from pydgd.stats.empirical_null import EmpiricalNull
@@ -103,3 +103,26 @@ def test_damaged_arrays_are_refused(change):
     null = _null(np.random.default_rng(7).standard_normal(2_000))
     with pytest.raises(ValueError, match="empirical null"):
         replace(null, **change)
+
+
+def test_a_null_is_itself_alone_and_does_not_change():
+    one, other = (EmpiricalNull.of(np.linspace(-4, 4, 20_000), np.full(20_000, 50.0)) for _ in range(2))
+    assert one != other
+    assert len({one, other}) == 2
+    with pytest.raises(FrozenInstanceError):
+        one.edges = other.edges
+
+
+def test_beyond_the_last_knot_tails_are_generalised_paretos():
+    """Of their shape and scale, by SciPy; between knots the logarithm is interpolated."""
+    null = EmpiricalNull(
+        edges=np.empty(0),
+        log_survival=np.array([0.0, -1.0, -2.0]),
+        knots=np.array([[[-1.0, 0.0, 1.0], [-1.0, 0.0, 3.0]]]),
+        tails=np.array([[[0.4, 2.0], [0.0, 0.5]]]),
+    )
+    x = np.array([-9.0, -0.5, 0.25, 1.0, 1.3, 4.0, 50.0])
+    between = np.interp(x, [-1, 0, 1], [0, -1, -2]) + genpareto.logsf(np.maximum(x - 1, 0), 0.4, scale=2.0)
+    np.testing.assert_allclose(null.log_tails(x, np.full(7, 3.0)).upper, between, rtol=1e-12)
+    between = np.interp(x, [-1, 0, 3], [0, -1, -2]) + genpareto.logsf(np.maximum(x - 3, 0), 0.0, scale=0.5)
+    np.testing.assert_allclose(null.log_tails(-x, np.full(7, 3.0)).lower, between, rtol=1e-12)

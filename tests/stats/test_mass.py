@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import mp
 from scipy.stats import nbinom
 
 from pydgd.stats import deviance, log_mass
+from pydgd.stats.mass import stirling_remainder
 
 COUNTS = [0.0, 1.0, 2.0, 7.0, 9.0, 400.0, 1e6, 1e8]
 MEANS = [1e-8, 0.3, 7.01, 390.0, 1.001e6, 1.0001e8]
@@ -95,3 +97,14 @@ def test_values_out_of_range_are_refused(arguments: tuple[float, float, float], 
     """The error names the argument, the value and the range."""
     with pytest.raises(ValueError, match=message):
         log_mass(*map(float, arguments))
+
+
+def test_stirling_remainders_agree_with_mpmath() -> None:
+    """From 8 on, where the series takes over, to the last digit; 0 at infinity."""
+    x = np.array([0.01, 0.7, 3.0, 7.99, 8.0, 8.5, 10.0, 30.0, 1e4, 1e15])
+    with mp.workdps(40):
+        exact = [mp.loggamma(a) - (a - 0.5) * mp.log(a) + a - mp.log(2 * mp.pi) / 2 for a in map(mp.mpf, x)]
+        error = np.array([float(abs(b - c)) for b, c in zip(stirling_remainder(x), exact, strict=True)])
+    assert error[x >= 8].max() < 2e-16
+    assert error.max() < 1e-14
+    assert stirling_remainder(np.array([np.inf])) == [0.0]

@@ -79,3 +79,10 @@ def test_bad_arguments_are_refused() -> None:
         log_adjusted_p([0.5])
     with pytest.raises(ValueError, match="tested is of type int64; allowed are bools"):
         log_adjusted_p([-1.0, -2.0], tested=np.array([0, 1]))
+
+
+def test_a_p_value_may_be_one() -> None:
+    """Its logarithm is 0; above, it is refused."""
+    assert log_adjusted_p([0.0, np.log(0.01)]).tolist() == [0.0, pytest.approx(np.log(0.02))]
+    with pytest.raises(ValueError, match=r"log_p has the value 0\.1"):
+        log_adjusted_p([0.1, -1.0])

@@ -71,3 +71,26 @@ def test_poisson_has_infinite_r() -> None:
     found = robust_offsets(counts, mu, np.full(N_GENES, np.inf))
     bright = mu[0] > 100
     np.testing.assert_allclose(found.value[bright], truth[bright], atol=0.25)
+
+
+@pytest.mark.parametrize("factor", [1 / 200, 200.0])
+def test_far_offsets_are_reached_step_by_step(factor: float) -> None:
+    """More than five e-folds away, where one step is at most one."""
+    rng = np.random.default_rng(3)
+    mu = np.full((4, 60), 4000.0)
+    counts = rng.poisson(mu * factor).astype(float)
+    found = robust_offsets(counts, mu, np.full(60, 1e4))
+    np.testing.assert_allclose(found.value, np.log(factor), atol=0.35)
+    np.testing.assert_allclose(np.median(found.value), np.log(factor), atol=0.03)
+
+
+def test_an_outlier_weighs_as_huber_says() -> None:
+    """However far it is, it pulls like a sample 1.345 standard deviations away, against the other eight."""
+    mu, r = np.full((9, 200), 1000.0), np.full(200, 20.0)
+    counts = np.rint(mu * np.exp(np.linspace(-1.5, 1.5, 200)))
+    changed = counts.copy()
+    changed[0, ::10] *= 50
+    moved = (robust_offsets(changed, mu, r).value - robust_offsets(counts, mu, r).value)[::10]
+    # The prior and the log-normal shape of counts take some per cent.
+    expected = 1.345 * np.sqrt(np.log1p(1 / counts[0, ::10] + 1 / 20)) / 8
+    np.testing.assert_allclose(moved, expected, rtol=0.15)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Spread of one sample's residuals."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
-from pydgd.stats.spread import Spread, UsualSpread
+from pydgd.stats.spread import BRIGHT, FEWEST_BRIGHT, Spread, UsualSpread, log_count_variance, widened
 
 RNG = np.random.default_rng(0)
 
@@ -55,3 +57,39 @@ def test_what_cannot_be_divided_by_is_refused():
         UsualSpread.of([None])
     with pytest.raises(ValueError, match="finite and > 0"):
         UsualSpread(0.0, 1.0, 1.0)
+
+
+def test_variance_of_a_log_count_is_that_of_a_log_normal():
+    """Of the mean and variance of a negative binomial: ln(1 + variance / mean^2)."""
+    mu, r = np.array([0.5, 3.0, 40.0, 1e6]), np.array([0.2, 7.0, np.inf, 2.0])
+    variance = mu + mu**2 / r
+    np.testing.assert_allclose(log_count_variance(mu, r), np.log1p(variance / mu**2), rtol=1e-12)
+    assert np.isfinite(log_count_variance(np.zeros(1), np.ones(1))).all()
+
+
+def test_widened_residuals_have_unit_variance_again():
+    """Where the log of a count varies thrice as much, residuals shrink by the root of three."""
+    np.testing.assert_allclose(
+        widened(np.array([3.0, -6.0]), np.full(2, 0.5), 1.0), np.array([3, -6]) / 3**0.5
+    )
+
+
+def test_genes_just_bright_and_just_enough_tell():
+    residuals = np.linspace(-1, 1, FEWEST_BRIGHT)
+    assert Spread.of(residuals, np.full(FEWEST_BRIGHT, BRIGHT)) is not None
+    assert Spread.of(residuals, np.r_[np.full(FEWEST_BRIGHT - 1, BRIGHT), 4.999]) is None
+
+
+def test_the_least_of_healthy_samples_is_at_most_one():
+    assert UsualSpread.of([Spread(0.0, 1.0, 2.0)]).least == 1
+    assert UsualSpread(1.0, 1.0, 1.0).least == 1
+    with pytest.raises(ValueError, match="least at most 1"):
+        UsualSpread(1.0, 1.0, 1.1)
+    with pytest.raises(ValueError, match="finite and > 0"):
+        UsualSpread(1.0, np.inf, 1.0)
+
+
+def test_spreads_do_not_change():
+    for spread in (Spread(0.0, 1.0, 1.0), UsualSpread(1.0, 1.0, 1.0)):
+        with pytest.raises(FrozenInstanceError):
+            spread.lower = 2.0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tails in log space."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -182,3 +183,23 @@ def test_no_dispersion_falls_between_the_methods() -> None:
     log_upper = tails(np.full(3, 1e5), np.full(3, 1e6), r).log_upper
     expected = [float(nbinom.logsf(1e5 - 1, one, one / (one + 1e6))) for one in r]
     np.testing.assert_allclose(log_upper, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("r", [3.0, np.inf])
+def test_the_smaller_mid_tail_is_at_most_one_half(r: float) -> None:
+    """It is the smaller of the two, on whichever side the tail at hand is, and the direction is its side."""
+    k, mu = np.meshgrid(np.arange(12.0), [0.01, 0.3, 0.7, 1.0, 2.5, 5.0, 9.0])
+    two = tails(k, mu, r)
+    smaller = np.minimum(two.log_mid_lower, two.log_mid_upper)
+    np.testing.assert_allclose(two.log_smaller_mid_tail, smaller, rtol=1e-12, atol=1e-13)
+    assert (two.log_smaller_mid_tail <= np.log(0.5)).all()
+    assert (two.log_mid_tail > np.log(0.5)).any()
+    apart = np.abs(two.log_mid_lower - two.log_mid_upper) > 1e-9
+    upper = two.log_mid_upper < two.log_mid_lower
+    assert (two.direction == np.where(upper, 1, -1))[apart].all()
+
+
+def test_tails_do_not_change() -> None:
+    """Every other probability is made of them."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tails(1, 2.0).share = np.ones(1)

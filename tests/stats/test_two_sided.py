@@ -168,3 +168,10 @@ def test_unknown_rule_is_refused() -> None:
     """The error lists the rules."""
     with pytest.raises(ValueError, match=f"'two-sided'; allowed are '{DEFAULT_RULE}'"):
         log_p_value(1, 1.0, rule="two-sided")
+
+
+def test_the_likeliest_count_has_a_p_value_of_one() -> None:
+    """By minimum likelihood: nothing is likelier, so everything is at most as likely."""
+    k = np.array([0.0, 4.0, 9.0])
+    log_p, _ = log_p_value(k, k + 0.5, None, rule="minimum-likelihood")
+    assert log_p.tolist() == [0.0, 0.0, 0.0]

@@ -166,7 +166,7 @@ def test_what_is_not_there_is_refused(
 
 @pytest.mark.parametrize(
     ("rank", "precision", "words"),
-    [(2, "32", "has 2 GPUs; start as many processes"), (1, "bf16", "capability 8.0 .* this is Old GPU")],
+    [(2, "32", "machine has 2; start as many processes"), (1, "bf16", "capability 8.0 .* this is Old GPU")],
 )
 def test_a_gpu_that_is_not_enough_is_refused(
     monkeypatch: pytest.MonkeyPatch, rank: int, precision: str, words: str

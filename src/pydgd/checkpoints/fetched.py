@@ -13,6 +13,8 @@ from pydgd.data.named import SHIPPED, fetched_folder
 from pydgd.errors import ConfigError, DownloadError, OutputError
 
 _SCHEMES = ("https",)
+# Sixty thousand genes on a thousand hidden units take 240 MB.
+_MOST_BYTES = 4 * 2**30
 
 
 def fetch_model(
@@ -46,7 +48,8 @@ def fetch_model(
         # In the same folder, so that the file appears there whole.
         with TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
             downloads = Downloads(Path(folder), timeout=timeout, attempts=attempts)
-            came = downloads.fetch(Wanted(url, lambda path: _check(path, url, sha256.lower())))
+            wanted = Wanted(url, lambda path: _check(path, url, sha256.lower()), most=_MOST_BYTES)
+            came = downloads.fetch(wanted)
             assert came is not None  # it is not optional
             load_model(came)
             came.replace(target)

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 from pydgd._version import __version__
 from pydgd.data.download_answers import (
     Absent,
     Damaged,
     Passing,
+    SafeRedirects,
     expected_size,
     goes_on,
     network_named,
@@ -44,12 +45,14 @@ class Wanted:
         check: Whether it is whole; called before it is kept.
         form: Body of a POST request, for servers that compute their answer; such are not resumed.
         optional: Whether the server may do without it.
+        most: Bytes that it may have; None for any number.
     """
 
     url: str
     check: Check
     form: bytes | None = None
     optional: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,22 +178,27 @@ class Downloads:
         if held:
             headers |= {"Range": f"bytes={held}-", "If-Range": tag}
         request = Request(wanted.url, wanted.form, headers)  # noqa: S310  # `fetch` has checked the scheme
-        with network_named(), urlopen(request, timeout=self.timeout) as answer:  # noqa: S310  # as above
+        with network_named(), build_opener(SafeRedirects).open(request, timeout=self.timeout) as answer:
             resumed = answer.status == 206
             if resumed and not goes_on(answer, held):
                 raise Damaged("the server sends another part than the one asked for")
             expected = expected_size(answer, held if resumed else 0)
             kept.begin(version_tag(answer), resumed=resumed)
-            self._receive(answer, kept)
+            self._receive(answer, kept, wanted)
         size = kept.part.stat().st_size
         if expected is not None and size < expected:
             raise Passing(f"the answer broke off after {size:,} of {expected:,} bytes")
         wanted.check(kept.part)
         kept.keep(wanted.url)
 
-    def _receive(self, answer: HTTPResponse, kept: CachedFile) -> None:
+    def _receive(self, answer: HTTPResponse, kept: CachedFile, wanted: Wanted) -> None:
         with kept.part.open("ab") as stream:
             while chunk := answer.read(_CHUNK):
+                if wanted.most is not None and stream.tell() + len(chunk) > wanted.most:
+                    raise DownloadError(
+                        f"{wanted.url}: more than {wanted.most:,} bytes come, which no such file has; check "
+                        "the address"
+                    )
                 stream.write(chunk)
                 if self._stop.is_set():
                     raise DownloadError("interrupted")

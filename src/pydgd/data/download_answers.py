@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request
 
 from pydgd.errors import DownloadError
 
@@ -36,6 +39,18 @@ class Passing(Exception):  # noqa: N818  # not an error yet
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class SafeRedirects(HTTPRedirectHandler):
+    """Follows a server to another address, but not out of https."""
+
+    def redirect_request(self, req: Request, *args: Any) -> Request | None:  # noqa: ANN401  # as urllib has it
+        """The request for the new address, the last of the arguments."""
+        if req.type == "https" and urlsplit(args[-1]).scheme != "https":
+            raise DownloadError(
+                f"{req.full_url}: the server leads to {args[-1]}, which is not https; give another address"
+            )
+        return super().redirect_request(req, *args)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`GeneTable`: which names mean the same gene."""
 
-import gzip
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -13,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from anndata.io import read_elem
 
+from pydgd.data.delimited import text_stream
 from pydgd.data.gene_columns import kind_of_names, recognised, tidy
 from pydgd.data.gene_kinds import KINDS
 from pydgd.data.hdf5 import damage_named, open_h5ad
@@ -159,12 +158,8 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 
 def _text_table(path: Path, *, gzipped: bool) -> pd.DataFrame:
-    try:
-        text = (gzip.decompress(path.read_bytes()) if gzipped else path.read_bytes()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: the text is not UTF-8 ({error.reason}); save it as UTF-8") from error
-    except (EOFError, zlib.error) as error:
-        raise FileFormatError(f"{path}: the gzip data are truncated or damaged; download it again") from error
+    with text_stream(path, "gzip" if gzipped else "text") as stream:
+        text = stream.read()
     header, _, body = text.partition("\n")
     if not body.strip():
         raise FileFormatError(f"{path}: holds no table of genes, at most a header; export it again")

@@ -184,7 +184,10 @@ def _cuda(precision: str) -> Hardware:
         )
     here, n_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if here >= n_gpus:
-        raise ConfigError(f"device cuda: this machine has {n_gpus} GPUs; start as many processes, not more")
+        raise ConfigError(
+            f"device cuda: each process needs a GPU of its own, and this machine has {n_gpus}; start as many "
+            "processes, or take device cpu"
+        )
     device = torch.device("cuda", here)
     if precision != "32" and torch.cuda.get_device_capability(device) < _TENSOR_CORES:
         raise ConfigError(

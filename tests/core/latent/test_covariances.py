@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Covariance types against SciPy densities and plain weighted sums."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,18 @@ def test_unknown_name_lists_those_allowed() -> None:
     """A misspelt type is answered with the list."""
     with pytest.raises(ValueError, match=r"full, tied, .*got 'diag'"):
         covariance_type_named("diag", COVARIANCE_TYPES)
+
+
+def test_the_repair_that_is_named_fits_the_spread() -> None:
+    """A millionth of the largest variance, but at least 1e-6."""
+    for scale, named in ((1.0, "1e-06"), (1e-9, "1e-06"), (3e4, "0.03")):
+        singular = torch.tensor([[[scale, 0.0], [0.0, -scale]]], dtype=torch.float64)
+        with pytest.raises(ValueError, match=re.escape(f"for example to {named}, or")):
+            cholesky(singular)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_tied_types_are_those_named_so(name: str) -> None:
+    """All their components share one covariance."""
+    assert COVARIANCE_TYPES[name].tied is name.startswith("tied")
+    assert (COVARIANCE_TYPES[name].identity(2, 3).shape[:1] == (2,)) is not name.startswith("tied")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Expectation-maximisation against scikit-learn, an independent numpy EM, and its own laws."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from torch import Tensor
 
 from pydgd.core.latent import COVARIANCE_TYPES
-from pydgd.core.latent.em import MixtureParameters, e_step, m_step, run_em
+from pydgd.core.latent.em import SMALLEST_WEIGHT, MixtureParameters, e_step, joint_log_prob, m_step, run_em
 
 SKLEARN_NAMES = {"full": "full", "tied": "tied", "diagonal": "diag", "spherical": "spherical"}
 TYPES = list(COVARIANCE_TYPES)
@@ -137,3 +139,27 @@ def test_component_without_rows_keeps_its_place(name: str, overlapping: Tensor) 
     assert torch.equal(after.means[2], means[2])
     assert after.weights[2].item() < 1e-10
     assert after.covariance.isfinite().all()
+
+
+def test_a_component_without_weight_has_a_finite_density(
+    overlapping: Tensor, start: dict[str, Tensor]
+) -> None:
+    """That of weight 1e-20, which no sum shows."""
+    weights = torch.tensor([0.0, 0.4, 0.6], dtype=torch.float64)
+    kind = COVARIANCE_TYPES["full"]
+    joint = joint_log_prob(overlapping, parameters("full", start | {"weights": weights}), kind)
+    without = joint_log_prob(
+        overlapping, parameters("full", start | {"weights": torch.ones_like(weights)}), kind
+    )
+    expected = torch.tensor([1e-20, 0.4, 0.6], dtype=torch.float64).log()
+    torch.testing.assert_close(joint - without, expected.expand_as(joint), rtol=1e-9, atol=1e-9)
+    assert 1 + SMALLEST_WEIGHT == 1
+
+
+def test_parameters_and_fits_do_not_change(overlapping: Tensor, start: dict[str, Tensor]) -> None:
+    """A step gives new ones."""
+    first = parameters("full", start)
+    fit = run_em(overlapping, first, COVARIANCE_TYPES["full"], reg_covar=1e-6, tol=1e-4, max_iter=2)
+    for one, name in ((first, "means"), (fit, "n_iter")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(one, name, None)

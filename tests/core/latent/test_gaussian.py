@@ -221,3 +221,42 @@ def test_from_parameters_refuses_what_is_no_mixture(name: str, values: Tensor, m
     given = good_parameters() | {name: values}
     with pytest.raises(ValueError, match=message):
         GaussianMixture.from_parameters(**given, covariance_type="full")
+
+
+def test_a_weight_may_be_zero() -> None:
+    """Such a component is there and holds no row."""
+    mixture = GaussianMixture.from_parameters(
+        torch.tensor([0.0, 1.0]), torch.zeros(2, 2), torch.ones(2, 2), covariance_type="diagonal"
+    )
+    assert mixture.weights.tolist() == [0.0, 1.0]
+    assert mixture.predict(torch.zeros(3, 2)).tolist() == [1, 1, 1]
+
+
+def test_a_fit_that_does_not_converge_ends() -> None:
+    """After 1,000 iterations from scratch, 100 of a refit, or as many as are asked for."""
+    mixture, z = GaussianMixture(2, 1, covariance_type="tied_spherical"), rows(6, 1)
+    mixture.tol = -1.0
+    assert mixture.fit(z).n_iter_ == 1000
+    assert not mixture.converged_
+    mixture.update(z)
+    assert mixture.n_iter_ == 100
+    assert mixture.fit(z, max_iter=7).n_iter_ == 7
+
+
+def test_the_usual_generator_is_seeded_zero() -> None:
+    """So that a fit can be had again."""
+    z = rows(60, 3)
+    usual = GaussianMixture(4, 3).fit(z, init="points", max_iter=1)
+    again = GaussianMixture(4, 3).fit(
+        z, init="points", max_iter=1, generator=torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(usual.means, again.means)
+
+
+def test_two_means_that_coincide_are_told_apart_anew() -> None:
+    """A refit of an unfitted mixture is a fit; one whose means differ goes on from where it is."""
+    z = torch.cat([rows(30, 2), rows(30, 2) + 9])
+    mixture = GaussianMixture(2, 2)
+    mixture.update(z)
+    torch.testing.assert_close(mixture.means, GaussianMixture(2, 2).fit(z).means)
+    assert (mixture.means[0] - mixture.means[1]).norm() > 9

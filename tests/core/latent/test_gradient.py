@@ -136,3 +136,16 @@ def test_unknown_covariance_type_lists_those_allowed() -> None:
     """A type of the EM mixture is not one of this."""
     with pytest.raises(ValueError, match="fixed, isotropic, diagonal; got 'full'"):
         GradientMixture(2, 2, covariance_type="full")
+
+
+def test_usual_hyperpriors_are_those_of_the_source() -> None:
+    """A ball of radius 7 with a sharp edge, weights held even, narrow components."""
+    config = GradientMixture(2, 3).config()
+    assert {name: config[name] for name in config if name not in ("n_components", "latent_dim")} == {
+        "covariance_type": "diagonal",
+        "softball_radius": 7.0,
+        "softball_sharpness": 10.0,
+        "dirichlet_alpha": 5.0,
+        "component_sd": 0.1,
+        "log_var_spread": 1.0,
+    }

@@ -221,3 +221,16 @@ def test_written_tgmm_states_hold_what_bulkdgd_asks_for(tgmm_state: dict[str, An
     written = prior_to_peer(prior_from_peer(tgmm_state))
     settings = {"max_iter", "n_init", "init_means", "cem", "verbose_interval", "converged_", "lower_bound_"}
     assert settings | {f"initial_{name}_" for name in ("weights", "means", "covariances")} <= written.keys()
+
+
+def test_written_settings_are_those_of_the_peer(folder: Path) -> None:
+    """As in a file that bulkdgd wrote itself, but for what its fit remembers."""
+    stored = load(folder / "tgmm_full.pth")
+    written = prior_to_peer(prior_from_peer(stored))
+    remembered = {"n_iter_", "lower_bound_"}
+    settings = {key: value for key, value in written.items() if not torch.is_tensor(value)}
+    assert settings.keys() <= stored.keys()
+    for key in settings.keys() - remembered:
+        assert settings[key] == pytest.approx(stored[key]), key
+    assert settings["n_iter_"] == 0
+    assert np.isnan(settings["lower_bound_"])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Components that explain nothing are moved where that helps, and only there."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -52,3 +54,14 @@ def test_reseeding_goes_to_the_rows_explained_worst(overlapping: Tensor) -> None
     assert torch.equal(revived.means[2], overlapping[fit.log_prob.argmin()])
     assert revived.weights.sum().item() == pytest.approx(1)
     assert revived.weights[2].item() == pytest.approx(1 / 201, rel=1e-3)
+
+
+@pytest.mark.parametrize(("count", "moves"), [(0.0, True), (0.99, True), (1.0, False), (1.5, False)])
+def test_a_component_is_dead_below_one_row(count: float, moves: bool, overlapping: Tensor) -> None:
+    """With one row's worth or more it stays where it is."""
+    at = parameters("full", overlapping[[3, 50]] + 0.25)
+    fit = run_em(overlapping, at, COVARIANCE_TYPES["full"], reg_covar=1e-6, tol=1e-4, max_iter=1)
+    counts = torch.tensor([200 - count, count], dtype=torch.float64)
+    revived = reseed(overlapping, dataclasses.replace(fit, counts=counts), COVARIANCE_TYPES["full"], 1e-6)
+    assert torch.equal(revived.means[0], fit.parameters.means[0])
+    assert torch.equal(revived.means[1], fit.parameters.means[1]) is not moves

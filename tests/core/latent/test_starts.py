@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pydgd.core.latent import COVARIANCE_TYPES
-from pydgd.core.latent.starts import STARTS, empirical_covariance, initial_parameters
+from pydgd.core.latent.starts import STARTS, clustered_parameters, empirical_covariance, initial_parameters
 
 
 @pytest.mark.parametrize("name", STARTS)
@@ -93,3 +93,40 @@ def test_unknown_rule_lists_those_allowed(overlapping: Tensor, generator: torch.
         initial_parameters(
             overlapping, 2, COVARIANCE_TYPES["full"], init="maxdist", reg_covar=1e-6, generator=generator
         )
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_as_many_means_as_rows_are_all_rows(name: str) -> None:
+    """No row is taken twice while another is left."""
+    z = torch.tensor([[0.0], [1.0], [3.0], [7.0]], dtype=torch.float64)
+    for seed in range(20):
+        means = STARTS[name](z, 4, torch.Generator().manual_seed(seed))
+        assert sorted(means[:, 0].tolist()) == [0.0, 1.0, 3.0, 7.0]
+
+
+def test_cluster_of_two_rows_has_its_own_covariance() -> None:
+    """Two rows have a spread."""
+    z = torch.tensor([[0.0], [2.0], [50.0], [53.0], [56.0]], dtype=torch.float64)
+    covariance = empirical_covariance(z, z[[0, 3]], COVARIANCE_TYPES["full"], 0.0)
+    assert covariance.flatten().tolist() == pytest.approx([2.0, 9.0])
+
+
+def test_clusters_give_weights_means_and_covariances() -> None:
+    """Shares of the rows, their averages and numpy's covariances."""
+    z = torch.randn(9, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    clusters = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1])
+    found = clustered_parameters(z, 2, COVARIANCE_TYPES["full"], clusters=clusters, reg_covar=0.5)
+    assert found.weights.tolist() == pytest.approx([4 / 9, 5 / 9])
+    for k, part in enumerate((z[:4], z[4:])):
+        np.testing.assert_allclose(found.means[k], part.mean(0), rtol=1e-12)
+        np.testing.assert_allclose(found.covariance[k], np.cov(part.numpy().T) + 0.5 * np.eye(2), rtol=1e-10)
+
+
+@pytest.mark.parametrize("clusters", [[0, 1], [0, 0, 0], [0, 1, 2], [-1, 0, 1]])
+def test_clusters_that_do_not_fit_are_refused(clusters: list[int]) -> None:
+    """One number per row, all of them used."""
+    with pytest.raises(ValueError, match="each of 3 rows one of 2 clusters, and use them all"):
+        clustered_parameters(
+            torch.zeros(3, 2, dtype=torch.float64), 2, COVARIANCE_TYPES["full"],
+            clusters=torch.tensor(clusters), reg_covar=0.1,
+        )  # fmt: skip
