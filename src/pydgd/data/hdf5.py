@@ -181,6 +181,9 @@ def _sound(matrix: Any) -> Any:  # noqa: ANN401  # dense or sparse
     """The matrix itself; ValueError if sparse indices point outside of it."""
     if hasattr(matrix, "check_format"):
         matrix.check_format(full_check=True)
+        # SciPy looks at the pointers between the first and the last only where the last is above 0.
+        if (np.diff(matrix.indptr) < 0).any():
+            raise ValueError("index pointers of a sparse matrix must not fall")
     return matrix
 
 
