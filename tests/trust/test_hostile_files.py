@@ -23,7 +23,7 @@ from tests.checkpoints.peer_files import write_peer_model
 from pydgd.checkpoints import load_model, read_bulkdgd, save_model
 from pydgd.cli.result_tables import read_rows, read_table
 from pydgd.cli.tables import write_table
-from pydgd.data import read_counts
+from pydgd.data import delimited, read_counts
 from pydgd.errors import ModelFileError, PyDGDError
 from pydgd.files import atomic_write
 
@@ -120,13 +120,21 @@ def test_a_short_line_of_a_sparse_matrix_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "truncated or damaged")
 
 
-def test_a_gzip_bomb_is_refused(tmp_path: Path) -> None:
-    """1 GB of one line over and over in 1 MB: told from counts by how well it packs."""
+def test_a_gzip_bomb_of_one_line_is_refused(tmp_path: Path) -> None:
+    """1 GB of one character in 1 MB."""
     path = tmp_path / "x.csv.gz"
     with gzip.open(path, "wb", 9) as stream:
         stream.write(b"gene,S1\n")
         for _ in range(1_000):
-            stream.write(b"g,0\n" * 250_000)
+            stream.write(b"0" * 1_000_000)
+    refused(path, "characters or more in 1 fields, which no table of counts has")
+
+
+def test_a_gzip_bomb_of_many_lines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told from counts by how well it packs; a smaller bomb, since lines take their time."""
+    monkeypatch.setattr(delimited, "SLACK", 2**20)
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"gene,S1\n" + b"g,0\n" * 4_000_000))
     refused(path, "unpacks to more than")
 
 
