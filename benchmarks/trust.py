@@ -7,6 +7,7 @@ Each target of `tests/trust/targets.py` is spoilt in a process of its own, so th
 seen and counted; an input depends on its target and number alone, so that what is found can be found again.
 A fault is an exception other than PyDGD's or the system's, more than 5 s of processor time, or more memory
 than four times the input and 500 MB. A run of fewer inputs than asked says so and misses its must.
+The whole run also tells which share of the mutants of `core` and `stats` their tests notice.
 """
 
 import argparse
@@ -20,11 +21,13 @@ from collections import Counter
 from pathlib import Path
 
 from _figures import Figures
+from _mutants import add_figures as add_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 N_INPUTS, N_INPUTS_QUICK = 210_000, 4_000
 MUST_INPUTS = 200_000
+N_MUTANTS = 320
 # A process that asks for more is refused by the system rather than the machine stopped.
 MOST_ADDRESSES = 16 * 2**30
 # Of the clock, for one input in a library that no signal interrupts.
@@ -171,6 +174,9 @@ def main():
     if not arguments.quick:
         huge_tables(figures)
     fuzzing(figures, n_inputs, quick=arguments.quick)
+    if not arguments.quick:
+        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+            add_mutants(figures, N_MUTANTS, Path(folder))
     return figures.finish()
 
 
