@@ -122,7 +122,7 @@ class Run:
     Attributes:
         epoch: Epochs done.
         batch: Batches done of the one that is under way.
-        sums: -ln p(x | z), -ln p(z) and samples of these batches.
+        sums: -ln p(x | z) and -ln p(z) of this process's samples in these batches, and samples of all.
         n_steps: Steps done.
         n_skipped: Of these, steps without a finite gradient.
         seconds: Taken before this process.
@@ -180,13 +180,14 @@ class Run:
 
     def end_epoch(self) -> tuple[float, float]:
         """Refit the prior; the epoch's mean -ln p(x | z) per count and mean -ln p(z) per sample."""
-        nll, prior_nll, n_seen = self.sums
+        n_seen = self.sums[2]
         if not n_seen:
             raise TrainingError(
                 "no batch of this epoch gave finite gradients, so training cannot go on; lower "
                 "learning_rate, or look for extreme counts or samples"
             )
         self.model.prior.update(self.representations.z.detach(), max_iter=REFIT_ITER, shards=self.ranks)
+        nll, prior_nll = self.ranks.total(torch.tensor(self.sums[:2], dtype=torch.float64)).tolist()
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, (0.0, 0.0, 0)
         return nll / n_seen / self.counts.n_genes, prior_nll / n_seen
 
@@ -198,7 +199,7 @@ class Run:
         )
 
     def _step(self, batch: Batch) -> tuple[float, float, bool]:
-        """Losses summed over the batch of all processes, and whether they were fit to learn from."""
+        """Losses summed over this process's samples, and whether those of all were fit to learn from."""
         model, z = self.model, self.optimisers.positions(batch.rows)
         outputs = self.hardware.decode(model.decoder, z)
         nll = model.decoder.output_module.nll(
@@ -208,19 +209,18 @@ class Run:
         hyper = model.prior.log_hyperprior() * (len(batch.rows) / self.n_samples)
         self.optimisers.zero_grad()
         torch.autograd.backward((nll + prior_nll - hyper) / batch.n_samples)
-        self.ranks.add_gradients(self.optimisers.shared)
-        length, own_length = self.optimisers.lengths()
-        losses = self.ranks.total(
-            torch.tensor([nll.item(), prior_nll.item(), own_length], dtype=torch.float64)
-        )
+        own = nll.item(), prior_nll.item()
+        healthy = all(map(math.isfinite, (*own, self.optimisers.own_length())))
+        usable = self.ranks.add_gradients(self.optimisers.shared, healthy=healthy)
+        length = self.optimisers.shared_length()
         self.n_steps += 1
-        usable = math.isfinite(length) and bool(losses.isfinite().all())
+        usable = usable and math.isfinite(length)
         if usable:
             self.optimisers.step(self.n_steps, length)
         else:
             self.n_skipped += 1
             _log.warning("skipped a batch of %d samples: its loss or gradient is not finite", batch.n_samples)
-        return float(losses[0]), float(losses[1]), usable
+        return *own, usable
 
 
 class Look:

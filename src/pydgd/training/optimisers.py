@@ -63,9 +63,13 @@ class Optimisers:
         for optimiser in self.both:
             optimiser.zero_grad(set_to_none=True)
 
-    def lengths(self) -> tuple[float, float]:
-        """Of the shared gradient, and of this process's representations'."""
-        return _length(self.shared), _length([self.representations.z])
+    def shared_length(self) -> float:
+        """Of the gradient of what all samples share."""
+        return _length(self.shared)
+
+    def own_length(self) -> float:
+        """Of the gradient of this process's representations."""
+        return _length([self.representations.z])
 
     def step(self, n_done: int, length: float) -> None:
         """Go one step down.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Processes that train one model together: each has samples of its own, and sums go over all of them."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -67,13 +68,22 @@ class Ranks:
         whole[torch.as_tensor(places)] = rows
         return self.total(whole)
 
-    def add_gradients(self, parameters: list[nn.Parameter]) -> None:
-        """Put the sum of all processes' gradients in the place of each one's own."""
-        if self.size > 1:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            with _others_named():
-                for work in [distributed.all_reduce(grad, async_op=True) for grad in gradients]:
-                    work.wait()
+    def add_gradients(self, parameters: list[nn.Parameter], *, healthy: bool) -> bool:
+        """Put the sum of all processes' gradients in the place of each one's own; whether all are healthy.
+
+        One message for all of them: each has to wait for the slowest process.
+        """
+        if self.size == 1:
+            return healthy
+        learning = [p for p in parameters if p.grad is not None]
+        voice = torch.tensor([0.0 if healthy else math.nan], device=learning[0].device)
+        message = torch.cat([*(p.grad.reshape(-1) for p in learning if p.grad is not None), voice])
+        with _others_named():
+            distributed.all_reduce(message)
+        *gradients, voice = torch.split(message, [*(p.numel() for p in learning), 1])
+        for parameter, gradient in zip(learning, gradients, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        return math.isfinite(voice.item())
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Give every process those of process 0, in place."""
