@@ -15,16 +15,14 @@ import pytest
 
 from pydgd.data.download import Downloads
 
-SLOW_SECONDS = 1.5
-
 
 @dataclass
 class Server:
     """Files by path, and what goes wrong with the next answers for a path.
 
     Faults: a status ("503", "404"), "cut N" (the connection breaks after N bytes), "short N" (N bytes without
-    a length, as if they were all), "page" (an error page with status 200), "slow", "no ranges" and "wrong
-    range".
+    a length, as if they were all), "page" (an error page with status 200), "slow N" (after N seconds), "no
+    ranges" and "wrong range".
     """
 
     url: str = ""
@@ -110,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         kind, _, number = fault.partition(" ")
         if kind == "slow":
-            time.sleep(SLOW_SECONDS)
+            time.sleep(float(number))
         if kind == "page":
             body = b"<html><body>The server is being repaired</body></html>"
         tag = f'"{sha256(body).hexdigest()[:16]}"'
