@@ -42,7 +42,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(PIP) -e ".[gsea,umap]" beartype hypothesis mpmath pytest pytest-xdist selenium
+	$(PIP) -e ".[gsea,umap]" beartype hypothesis mpmath pytest pytest-cov pytest-xdist selenium
 	touch $@
 
 $(VENV)/.linted: $(VENV)/.tested

@@ -30,11 +30,20 @@ class Figures:
     def __init__(self, name: str, quick: bool = False) -> None:
         self.name = f"{name}-quick" if quick else name
         self.figures: list[dict[str, object]] = []
+        # Of a benchmark too long for one go, whose parts may be measured on different days.
+        self.part = ""
 
     def add(self, what: str, value: float | str, must: str = "", ok: bool | None = None) -> None:
         """Record one figure; `must` says what is asked, `ok` whether it is met (None: nothing is asked)."""
         met = None if ok is None else bool(ok)
-        self.figures.append({"what": what, "value": value, "must": must, "ok": met})
+        part = {"part": self.part} if self.part else {}
+        self.figures.append({"what": what, "value": value, "must": must, "ok": met, **part})
+
+    def keep_other_parts(self, part: str) -> None:
+        """Take over what an earlier run recorded, but for the part that is measured again."""
+        path = RESULTS / f"{self.name}.json"
+        recorded = json.loads(path.read_text())["figures"] if path.exists() else []
+        self.figures += [figure for figure in recorded if figure["part"] != part]
 
     def show(self) -> int:
         """Print the table; the exit code is 1 when a must is missed."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hostile inputs of every reader, the model file and options: read or refused, soon, in little memory.
 
-    python benchmarks/trust.py [--quick] [--inputs 210000]
+    python benchmarks/trust.py [--quick] [--inputs 210000] [--part PART]
 
 Each target of `tests/trust/targets.py` is spoilt in a process of its own, so that a crash of a library is
 seen and counted; an input depends on its target and number alone, so that what is found can be found again.
 A fault is an exception other than PyDGD's or the system's, more than 5 s of processor time, or more memory
 than four times the input and 500 MB. A run of fewer inputs than asked says so and misses its must.
-The whole run also tells which share of the mutants of `core` and `stats` their tests notice.
+The whole run also tells which share of the mutants of `core` and `stats` their tests notice, how much of
+`src` the default tests pass, and whether quickstart and site work on a fresh clone. It takes more than an
+hour; where one part is run, the others stay as recorded.
 """
 
 import argparse
@@ -20,8 +22,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import _coverage
+import _first_steps
+import _mutants
 from _figures import Figures
-from _mutants import add_figures as add_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -163,20 +167,49 @@ def truncation(figures):
     )
 
 
+def attacks(figures, n_inputs=N_INPUTS):
+    """All that is spoilt."""
+    truncation(figures)
+    huge_tables(figures)
+    fuzzing(figures, n_inputs, quick=False)
+
+
+def in_folder(add, *arguments):
+    """A part that needs room for files."""
+
+    def run(figures):
+        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+            add(figures, *arguments, Path(folder))
+
+    return run
+
+
+PARTS = {
+    "attacks": attacks,
+    "mutants": in_folder(_mutants.add_figures, N_MUTANTS),
+    "coverage": in_folder(_coverage.add_figures),
+    "first steps": in_folder(_first_steps.add_figures),
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--inputs", type=int, help="how many inputs in all")
+    parser.add_argument("--part", choices=PARTS, help="measure this part again")
     arguments = parser.parse_args()
     figures = Figures("trust", arguments.quick)
-    n_inputs = arguments.inputs or (N_INPUTS_QUICK if arguments.quick else N_INPUTS)
-    truncation(figures)
-    if not arguments.quick:
-        huge_tables(figures)
-    fuzzing(figures, n_inputs, quick=arguments.quick)
-    if not arguments.quick:
-        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
-            add_mutants(figures, N_MUTANTS, Path(folder))
+    if arguments.quick:
+        truncation(figures)
+        fuzzing(figures, arguments.inputs or N_INPUTS_QUICK, quick=True)
+        return figures.finish()
+    if arguments.part:
+        figures.keep_other_parts(arguments.part)
+    for part in [arguments.part] if arguments.part else PARTS:
+        figures.part = part
+        PARTS[part](
+            figures, **({"n_inputs": arguments.inputs} if part == "attacks" and arguments.inputs else {})
+        )
     return figures.finish()
 
 
