@@ -23,7 +23,7 @@ from typing import Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
-from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows, totals
 
 LOG_2PI = math.log(2 * math.pi)
 VANISHED = 1e-10  # rows; a component with fewer has no statistics
@@ -117,7 +117,8 @@ class _Full:
         for k in range(len(means)):
             apart = z - means[k]
             scatters.append((apart * responsibilities[:, k : k + 1]).T @ apart)
-        return shards.total(torch.stack(scatters)) / row_counts(responsibilities, shards)[:, None, None]
+        scatter, counts = totals(shards, torch.stack(scatters), responsibilities.sum(dim=0))
+        return scatter / counts.clamp_min(VANISHED)[:, None, None]
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         return covariance.expand(n_components, latent_dim, latent_dim)
@@ -148,11 +149,12 @@ class _Tied:
         # About each row's expected mean, plus how far apart the means are that share a row. Both terms
         # are positive semidefinite, where "total less between" loses that to rounding.
         apart = z - responsibilities @ means
-        shared = shards.total(responsibilities.T @ responsibilities)
+        n = z.new_tensor(float(len(z)))
+        shared, within, n = totals(shards, responsibilities.T @ responsibilities, apart.T @ apart, n)
         shared.fill_diagonal_(0)
         centred = means - means.mean(dim=0)
         spread = centred.T @ (shared.sum(dim=1).diag() - shared) @ centred
-        return (shards.total(apart.T @ apart) + (spread + spread.T) / 2) / n_rows(z, shards)
+        return (within + (spread + spread.T) / 2) / n
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:
         return covariance.expand(n_components, latent_dim, latent_dim)
@@ -178,9 +180,11 @@ class _Diagonal:
     def estimate(
         self, z: Tensor, responsibilities: Tensor, means: Tensor, shards: Shards = ONE_SHARD
     ) -> Tensor:
-        centre = shards.total(z.sum(dim=0)) / n_rows(z, shards)
-        second = shards.total(responsibilities.T @ (z - centre).square())
-        second = second / row_counts(responsibilities, shards)[:, None]
+        whole, n = totals(shards, z.sum(dim=0), z.new_tensor(float(len(z))))
+        centre = whole / n
+        spread = responsibilities.T @ (z - centre).square()
+        spread, counts = totals(shards, spread, responsibilities.sum(dim=0))
+        second = spread / counts.clamp_min(VANISHED)[:, None]
         return (second - (means - centre).square()).clamp_min(0)
 
     def expand(self, covariance: Tensor, n_components: int, latent_dim: int) -> Tensor:

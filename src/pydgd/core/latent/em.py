@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pydgd.core.latent.covariances import VANISHED, CovarianceType, row_counts
-from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows
+from pydgd.core.latent.covariances import VANISHED, CovarianceType
+from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows, totals
 
 SMALLEST_WEIGHT = 1e-20  # keeps ln w finite for a component that nothing belongs to
 
@@ -63,9 +63,10 @@ def m_step(
     shards: Shards = ONE_SHARD,
 ) -> MixtureParameters:
     """The parameters that the responsibilities ask for; `reg_covar` is added to every variance."""
-    counts = row_counts(responsibilities, shards)
+    counts, sums = totals(shards, responsibilities.sum(dim=0), responsibilities.T @ z)
+    counts = counts.clamp_min(VANISHED)
     alive = counts > VANISHED  # the others keep their place and shape
-    means = pick_components(alive, shards.total(responsibilities.T @ z) / counts[:, None], last.means)
+    means = pick_components(alive, sums / counts[:, None], last.means)
     covariance = kind.estimate(z, responsibilities, means, shards)
     covariance = covariance + reg_covar * kind.identity(*means.shape).to(z.device)
     if not kind.tied:

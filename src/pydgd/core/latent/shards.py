@@ -3,6 +3,7 @@
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -33,3 +34,15 @@ ONE_SHARD: Shards = _OneShard()
 def n_rows(z: Tensor, shards: Shards) -> Tensor:
     """Rows of all processes, as a number of the rows' type."""
     return shards.total(z.new_tensor(float(len(z))))
+
+
+def totals(shards: Shards, *parts: Tensor) -> list[Tensor]:
+    """The sums of several tensors of one type, in one message: each has to wait for the slowest process.
+
+    Example:
+        >>> totals(ONE_SHARD, torch.ones(2), torch.tensor(3.0))
+        [tensor([1., 1.]), tensor(3.)]
+    """
+    whole = shards.total(torch.cat([part.reshape(-1) for part in parts]))
+    sums = torch.split(whole, [part.numel() for part in parts])
+    return [values.view_as(part) for values, part in zip(sums, parts, strict=True)]
