@@ -2,6 +2,7 @@
 """The functions that turn an output layer's projection into a mean > 0, each with its inverse."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -149,8 +150,8 @@ def by_row(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         tensor([[1., 1., 1.],
                 [1., 1., 1.]])
     """
+    return partial(_each_row, function)
 
-    def applied(x: Tensor) -> Tensor:
-        return torch.cat([function(row) for row in torch.split(x, 1)])
 
-    return applied
+def _each_row(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([function(row) for row in torch.split(x, 1)])

@@ -23,7 +23,7 @@ from pydgd.core.kernels import (
     poisson_exact,
     poisson_fast,
 )
-from pydgd.core.stirling import tables
+from pydgd.core.stirling import Tables, tables
 from pydgd.core.tiny_means import Evaluate, nb_elements, poisson_elements, sheltered
 
 # Elements per pass on a CPU: so many that dispatch, 1 us an operation, takes little of the time, and so few
@@ -65,30 +65,43 @@ def exact_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool) -> Evalua
 
 def fast_nb(dispersion: DispersionRows, like: Tensor, *, slope: bool, each: bool = False) -> Evaluator:
     """Log-mass from float32 mu: its sums over rows with ln k! added, or `each` element's."""
-    chosen, scratch = tables(like.float(), short=True), Scratch()
-
-    def kernel(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
-        scale, terms = dispersion.scale(rows, torch.float32), dispersion.terms(rows, torch.float32)
-        return nb_fast(counts, mu.float(), scale, terms, chosen, scratch, slope=slope, each=each, out=out)
-
+    kernel = partial(_fast, dispersion, tables(like.float(), short=True), Scratch(), slope=slope, each=each)
     left_out = None if each else lambda counts, _: _minus_log_factorial(counts)
-
-    def also(counts: Tensor, rows: slice) -> Tensor | None:
-        small = dispersion.scale(rows, torch.float32).small
-        fractions = _fractions(counts, rows) if each else None
-        return small if fractions is None else fractions if small is None else fractions | small
-
+    also = partial(_small_r_or_fractions if each else _small_r, dispersion, torch.float32)
     return Evaluator(sheltered(kernel, nb_elements(dispersion, left_out), also), SCRATCH_BLOCK)
+
+
+def _fast(
+    dispersion: DispersionRows,
+    chosen: Tables,
+    scratch: Scratch,
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,
+    out: Tensor | None,
+    *,
+    slope: bool,
+    each: bool,
+) -> Terms:
+    scale, terms = dispersion.scale(rows, torch.float32), dispersion.terms(rows, torch.float32)
+    return nb_fast(counts, mu.float(), scale, terms, chosen, scratch, slope=slope, each=each, out=out)
 
 
 def fast_frozen(dispersion: DispersionRows) -> Evaluator:
     """Row sums of log-mass without `nb_shape`, from float32 mu."""
-    scratch = Scratch()
-
-    def kernel(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
-        return nb_frozen(counts, mu.float(), dispersion.scale(rows, torch.float64), scratch, out=out)
-
+    kernel = partial(_frozen, dispersion, Scratch())
     return Evaluator(sheltered(kernel, nb_elements(dispersion, nb_shape)), SCRATCH_BLOCK)
+
+
+def _frozen(
+    dispersion: DispersionRows,
+    scratch: Scratch,
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,
+    out: Tensor | None,
+) -> Terms:
+    return nb_frozen(counts, mu.float(), dispersion.scale(rows, torch.float64), scratch, out=out)
 
 
 def exact_frozen(dispersion: DispersionRows, like: Tensor) -> Evaluator:
@@ -137,12 +150,18 @@ def exact_poisson(like: Tensor) -> Evaluator:
 
 def fast_poisson() -> Evaluator:
     """Row sums of log-mass plus ln k!, from float32 mu."""
-    scratch = Scratch()
-
-    def kernel(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:  # noqa: ARG001
-        return poisson_fast(counts, mu.float(), scratch, out=out)
-
+    kernel = partial(_fast_poisson, Scratch())
     return Evaluator(sheltered(kernel, poisson_elements(_minus_log_factorial)), SCRATCH_BLOCK)
+
+
+def _fast_poisson(
+    scratch: Scratch,
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,  # noqa: ARG001
+    out: Tensor | None,
+) -> Terms:
+    return poisson_fast(counts, mu.float(), scratch, out=out)
 
 
 def compiled_poisson(like: Tensor) -> Evaluator:
@@ -162,6 +181,13 @@ def _minus_log_factorial(counts: Tensor) -> Tensor:
 def _small_r(dispersion: DispersionRows, work: torch.dtype, counts: Tensor, rows: slice) -> Tensor | None:  # noqa: ARG001
     """Where r is below the limit of the dtype that a kernel works in."""
     return dispersion.scale(rows, work).small if work == torch.float32 else None
+
+
+def _small_r_or_fractions(
+    dispersion: DispersionRows, work: torch.dtype, counts: Tensor, rows: slice
+) -> Tensor | None:
+    small, fractions = _small_r(dispersion, work, counts, rows), _fractions(counts, rows)
+    return small if fractions is None else fractions if small is None else fractions | small
 
 
 def _fractions(counts: Tensor, rows: slice) -> Tensor | None:  # noqa: ARG001

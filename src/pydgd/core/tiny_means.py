@@ -2,6 +2,7 @@
 """Elements whose mean is 0, or whose mean or r is too small for a kernel: evaluated singly, in float64."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,52 +42,75 @@ def sheltered(
 
     A kernel that `finds_least` is tried before it is known whether any mean is tiny.
     """
+    return partial(_sheltered, kernel, elements, also, finds_least=finds_least)
 
-    def evaluate(counts: Tensor, mu: Tensor, rows: slice, out: Tensor | None) -> Terms:
-        further = also(counts, rows)
-        if further is None and (finds_least or not _has_tiny(mu)):
-            found = kernel(counts, mu, rows, out)
-            if found.least is None or not _has_tiny(found.least):
-                return found
-        chosen = mu < _tiny(mu)
-        if further is not None:
-            chosen |= further
-        found = kernel(counts.masked_fill(chosen, 0), mu.masked_fill(chosen, _NEUTRAL_MEAN), rows, out)
-        return _replaced(found, out, chosen, elements(counts[chosen], mu[chosen], rows, chosen))
 
-    return evaluate
+def _sheltered(
+    kernel: Evaluate,
+    elements: Elements,
+    also: Callable[[Tensor, slice], Tensor | None],
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,
+    out: Tensor | None,
+    *,
+    finds_least: bool,
+) -> Terms:
+    further = also(counts, rows)
+    if further is None and (finds_least or not _has_tiny(mu)):
+        found = kernel(counts, mu, rows, out)
+        if found.least is None or not _has_tiny(found.least):
+            return found
+    chosen = mu < _tiny(mu)
+    if further is not None:
+        chosen |= further
+    found = kernel(counts.masked_fill(chosen, 0), mu.masked_fill(chosen, _NEUTRAL_MEAN), rows, out)
+    return _replaced(found, out, chosen, elements(counts[chosen], mu[chosen], rows, chosen))
 
 
 def nb_elements(
     dispersion: DispersionRows, left_out: Callable[[Tensor, Dispersion], Tensor] | None = None
 ) -> Elements:
     """Negative binomial for `sheltered`; less what its kernel leaves out."""
+    return partial(_nb_elements, dispersion, left_out)
 
-    def elements(counts: Tensor, mu: Tensor, rows: slice, where: Tensor) -> Terms:
-        log_r = dispersion.log_r(rows).expand(where.shape)[where]
-        terms = dispersion_of(scale_of(log_r, torch.float64), torch.float64)
-        k, positive = counts.double(), torch.where(mu == 0, 1.0, mu.double())
-        found = nb_exact(_lifted(k), positive, terms, tables(positive), slope=True)
-        found = _nb_lowered(found, k, positive, terms.r)
-        found = _patched(found, mu, nb_zero_mean(counts, log_r))
-        return found if left_out is None else found._replace(value=found.value - left_out(counts, terms))
 
-    return elements
+def _nb_elements(
+    dispersion: DispersionRows,
+    left_out: Callable[[Tensor, Dispersion], Tensor] | None,
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,
+    where: Tensor,
+) -> Terms:
+    log_r = dispersion.log_r(rows).expand(where.shape)[where]
+    terms = dispersion_of(scale_of(log_r, torch.float64), torch.float64)
+    k, positive = counts.double(), torch.where(mu == 0, 1.0, mu.double())
+    found = nb_exact(_lifted(k), positive, terms, tables(positive), slope=True)
+    found = _nb_lowered(found, k, positive, terms.r)
+    found = _patched(found, mu, nb_zero_mean(counts, log_r))
+    return found if left_out is None else found._replace(value=found.value - left_out(counts, terms))
 
 
 def poisson_elements(left_out: Callable[[Tensor], Tensor] | None = None) -> Elements:
     """Poisson for `sheltered`; less what its kernel leaves out."""
+    return partial(_poisson_elements, left_out)
 
-    def elements(counts: Tensor, mu: Tensor, rows: slice, where: Tensor) -> Terms:  # noqa: ARG001
-        k, positive = counts.double(), torch.where(mu == 0, 1.0, mu.double())
-        positive = torch.where(positive > 0, positive, torch.nan)
-        found = poisson_exact(_lifted(k), positive, tables(positive))
-        below = k.log1p() - positive.log()  # ln f(k) - ln f(k + 1)
-        value = torch.where(_fraction(k), found.value + below, found.value)
-        found = _patched(Terms(value, 1 - k / positive), mu, poisson_zero_mean(counts))
-        return found if left_out is None else found._replace(value=found.value - left_out(counts))
 
-    return elements
+def _poisson_elements(
+    left_out: Callable[[Tensor], Tensor] | None,
+    counts: Tensor,
+    mu: Tensor,
+    rows: slice,  # noqa: ARG001
+    where: Tensor,  # noqa: ARG001
+) -> Terms:
+    k, positive = counts.double(), torch.where(mu == 0, 1.0, mu.double())
+    positive = torch.where(positive > 0, positive, torch.nan)
+    found = poisson_exact(_lifted(k), positive, tables(positive))
+    below = k.log1p() - positive.log()  # ln f(k) - ln f(k + 1)
+    value = torch.where(_fraction(k), found.value + below, found.value)
+    found = _patched(Terms(value, 1 - k / positive), mu, poisson_zero_mean(counts))
+    return found if left_out is None else found._replace(value=found.value - left_out(counts))
 
 
 def _fraction(k: Tensor) -> Tensor:
