@@ -10,11 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
-import torch
 from anndata import AnnData
 
-from pydgd._version import __version__
 from pydgd.checkpoints import (
     ModelRecord,
     load_model,
@@ -23,44 +20,24 @@ from pydgd.checkpoints import (
     with_content_hash,
     write_bulkdgd,
 )
-from pydgd.config import TrainingConfig, training_config
-from pydgd.data import (
-    CountRows,
-    align_to_genes,
-    as_counts,
-    count_rows,
-    match_genes,
-)
+from pydgd.checkpoints.versions import versions
+from pydgd.config import training_config
+from pydgd.data import CountRows, align_to_genes, as_counts, count_rows, match_genes
 from pydgd.data.blocks import AnyMatrix
 from pydgd.data.named import find_model
-from pydgd.errors import ConfigError, NamesError
 from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closest_normal_chunks
-from pydgd.inference.closest_normal import find_and_decode
-from pydgd.inference.fit_reference import fit_reference
 from pydgd.inference.flags import FitFlags
 from pydgd.inference.imputation import checked_targets, imputed
 from pydgd.inference.neighbours import TrainingSamples
-from pydgd.inference.posterior import Posterior
-from pydgd.training import (
-    CapacitySearch,
-    Checkpoints,
-    Cohort,
-    EpochReport,
-    Hardware,
-    TrainingResult,
-    calibrate,
-    cohort_in_memory,
-    cohort_on_disk,
-    fit,
-    search_capacity,
-)
-from pydgd.training.cohort import modelled_genes, sample_groups, sample_labels
+from pydgd.inference.options import overruled
+from pydgd.inference.posterior import POINTS, Posterior, check_point
+from pydgd.training import CapacitySearch, Checkpoints, EpochReport, Hardware, search_capacity
+from pydgd.training.cohort import cohort_of
 from pydgd.training.fine_tuning import fine_tuned, fine_tuning_config
-from pydgd.training.replay import Samples
+from pydgd.training.record import trained_record
+from pydgd.training.samples import Samples, sample_groups, sorted_and_modelled
 
-POINTS = ("posterior", "map")
-"""What `DGD.closest_normal` can return: ``posterior``, which takes out by how much the whole sample departs
-from healthy ones, or ``map``, the decoded most probable representation."""
+__all__ = ["DGD", "POINTS"]
 
 
 class DGD:
@@ -125,27 +102,14 @@ class DGD:
             CountsError: If the counts are not counts.
             NamesError: If sample or gene names are missing or repeated.
             OutputError: If the state of the run cannot be kept.
+            TooLargeError: If memory does not hold the counts as training needs them.
             TrainingError: If there are too few samples, or fewer than two genes have reads.
         """
         config, hardware = training_config(**options), Hardware.chosen(device, precision)
-        if isinstance(data, CountRows) or (isinstance(data, AnnData) and data.isbacked):
-            cohort = cohort_on_disk(count_rows(data), config)
-        else:
-            cohort = cohort_in_memory(as_counts(data, sample_names=sample_names, genes=genes), config)
-        result = fit(
-            cohort.training,
-            genes=cohort.genes,
-            profile=cohort.profile,
-            config=config,
-            held_out=cohort.watched,
-            progress=progress,
-            checkpoints=checkpoints,
-            facts={"samples": cohort.sample_names, "versions": versions()},
-            hardware=hardware,
+        cohort = cohort_of(data, config, sample_names=sample_names, genes=genes)
+        return cls(
+            trained_record(cohort, config, hardware=hardware, progress=progress, checkpoints=checkpoints)
         )
-        record = _record(result, cohort)
-        record = replace(record, provenance={**record.provenance, **hardware.note})
-        return cls(with_content_hash(_calibrated(record, cohort)))
 
     @classmethod
     def search_capacity(
@@ -189,9 +153,7 @@ class DGD:
             (array(['linear'], dtype=object), True)
         """
         config = training_config(**options)
-        adata = as_counts(data, sample_names=sample_names, genes=genes)
-        adata = adata[adata.obs_names.argsort(), adata.var_names.argsort()]
-        adata = adata[:, modelled_genes(adata.X, config)]
+        adata = sorted_and_modelled(as_counts(data, sample_names=sample_names, genes=genes), config)
         return search_capacity(
             align_to_genes(adata, list(adata.var_names)),
             sample_groups(adata.obs, config),
@@ -254,9 +216,9 @@ class DGD:
             DGD(... 8 latent dimensions, 3 components, ... training samples)
         """
         config = fine_tuning_config(self.record, **options)
-        new = self._samples(as_counts(data, sample_names=sample_names, genes=genes), config)
-        old = None if replay is None else self._samples(as_counts(replay), config)
-        _refuse_known_samples(new, self.record.sample_names if old is None else old.counts.sample_names)
+        new = Samples.of(as_counts(data, sample_names=sample_names, genes=genes), self.genes, config)
+        old = None if replay is None else Samples.of(as_counts(replay), self.genes, config)
+        new.check_new(self.record.sample_names if old is None else old.counts.sample_names)
         record = fine_tuned(
             self.record,
             new,
@@ -266,19 +228,8 @@ class DGD:
             more_components=more_components,
             progress=progress,
             checkpoints=checkpoints,
-            facts={"versions": versions()},
         )
-        versions_now = {**record.provenance, "versions": versions()}
-        return DGD(with_content_hash(replace(record, provenance=versions_now)))
-
-    def _samples(self, adata: AnnData, config: TrainingConfig) -> Samples:
-        adata = adata[adata.obs_names.argsort()]
-        labels = sample_labels(adata.obs, config)
-        return Samples(
-            align_to_genes(adata, self.genes, min_shared=1.0),
-            sample_groups(adata.obs, config),
-            None if labels is None else labels.tolist(),
-        )
+        return DGD(record)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to one file (safetensors; no code inside), replacing what is there.
@@ -380,18 +331,10 @@ class DGD:
             GeneMismatchError: If too few genes are shared.
             NamesError: If sample or gene names are missing or repeated.
         """
-        check_point(point)
+        how = self._how(point, options, likelihood=likelihood, scaling=scaling)
         counts = as_counts(query, sample_names=sample_names, genes=genes)
         aligned = align_to_genes(counts, self.genes, min_shared=min_shared)
-        return closest_normal(
-            self.record.model,
-            aligned,
-            options=_overruled(options, likelihood=likelihood, scaling=scaling),
-            flags=self.fit_flags,
-            posterior=self.posterior(point),
-            provenance=self._search_record(),
-            progress=progress,
-        )
+        return closest_normal(self.record.model, aligned, progress=progress, **how)
 
     def closest_normal_chunks(
         self,
@@ -416,13 +359,12 @@ class DGD:
             query: Counts, samples × genes. Those of a backed AnnData stay on the disk.
             chunk_size: Samples at a time; by default as many as take an eighth of the available memory, at
                 least 8 and at most 64.
-            sample_names: Names of the rows of an array.
+            sample_names: As in `closest_normal`, like all that follow.
             genes: Names of the columns of an array.
-            point: ``posterior``, or ``map`` for the decoded most probable representation (see `POINTS`); the
-                latter also where the model was trained without healthy samples held out.
+            point: ``posterior`` or ``map``.
             min_shared: Share of the model's genes that the query must have.
-            likelihood: As in `closest_normal`.
-            scaling: As in `closest_normal`.
+            likelihood: ``plain`` or ``contaminated``.
+            scaling: ``model`` or ``fitted``.
             options: How hard to search.
             progress: Called with samples done and samples in all.
 
@@ -442,18 +384,11 @@ class DGD:
             >>> table["sample"].nunique()
             16
         """
-        check_point(point)
+        how = self._how(point, options, likelihood=likelihood, scaling=scaling)
         counts = count_rows(query, sample_names=sample_names, genes=genes)
+        match = match_genes(counts.labels, self.genes, min_shared=min_shared)
         return closest_normal_chunks(
-            self.record.model,
-            counts,
-            match_genes(counts.labels, self.genes, min_shared=min_shared),
-            chunk_size=chunk_size,
-            options=_overruled(options, likelihood=likelihood, scaling=scaling),
-            flags=self.fit_flags,
-            posterior=self.posterior(point),
-            provenance=self._search_record(),
-            progress=progress,
+            self.record.model, counts, match, chunk_size=chunk_size, progress=progress, **how
         )
 
     def impute(
@@ -493,13 +428,7 @@ class DGD:
 
     @cached_property
     def _posterior(self) -> Posterior | None:
-        """What takes a sample's departure out of its closest normal; None without calibration."""
-        known = self.record.calibration
-        if known is None:
-            return None
-        return Posterior(
-            self.record.model, misfit_limit=known.misfit_limit, log_r=known.log_r, null=known.null
-        )
+        return Posterior.calibrated(self.record)
 
     def posterior(self, point: str) -> Posterior | None:
         """What makes a point of the most probable one.
@@ -512,9 +441,15 @@ class DGD:
         """
         return self._posterior if point == "posterior" else None
 
-    def _search_record(self) -> dict[str, Any]:
-        """What decided the answers to a query, besides its options."""
-        return {"model_sha256": self.record.content_hash, "versions": versions()}
+    def _how(self, point: str, options: SearchOptions | None, **asked: str | None) -> dict[str, Any]:
+        """What decides the answers to a query, for the search and for its record."""
+        check_point(point)
+        return {
+            "options": overruled(options, **asked),
+            "flags": self.fit_flags,
+            "posterior": self.posterior(point),
+            "provenance": {"model_sha256": self.record.content_hash, "versions": versions()},
+        }
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -543,7 +478,7 @@ class DGD:
     @cached_property
     def fit_flags(self) -> FitFlags:
         """What says of a query's fit whether it is that of a healthy sample, with its thresholds."""
-        return FitFlags(_training_samples(self.record), self.record.reference)
+        return FitFlags(TrainingSamples.of(self.record), self.record.reference)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -585,80 +520,3 @@ class DGD:
             f"DGD({len(self.genes):,} genes, {model.decoder.latent_dim} latent dimensions, "
             f"{model.prior.n_components} components, {len(self.record.sample_names):,} training samples)"
         )
-
-
-def check_point(point: str) -> None:
-    """Refuse a point that `DGD.closest_normal` does not know.
-
-    Args:
-        point: One of `POINTS`.
-
-    Raises:
-        ConfigError: If it is another.
-    """
-    if point not in POINTS:
-        raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
-
-
-def _refuse_known_samples(new: Samples, known: Iterable[str]) -> None:
-    if seen := sorted(set(new.counts.sample_names) & set(known)):
-        raise NamesError(
-            f"{len(seen)} of {len(new.groups)} new samples are among those that the model knows (first: "
-            f"{seen[0]!r}); leave them out"
-        )
-
-
-def _overruled(options: SearchOptions | None, **asked: str | None) -> SearchOptions:
-    """Options with what was asked for by itself."""
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    return replace(options or SearchOptions(), **given)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    return {
-        "pydgd": __version__,
-        "torch": torch.__version__.split("+")[0],
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-    }
-
-
-def _training_samples(record: ModelRecord) -> TrainingSamples:
-    return TrainingSamples(record.model.prior, record.representations, record.labels)
-
-
-def _record(result: TrainingResult, cohort: Cohort) -> ModelRecord:
-    """What is kept of a run."""
-    return ModelRecord(
-        model=result.model.eval(),
-        representations=result.representations,
-        sample_names=cohort.sample_names,
-        labels=cohort.labels,
-        history=result.history,
-        options=result.config.model_dump(mode="json"),
-        provenance={
-            "n_training_samples": len(cohort.sample_names),
-            "n_held_out_samples": len(cohort.held_out.sample_names),
-            "n_genes": len(cohort.genes),
-            "best_epoch": result.best_epoch,
-            "versions": versions(),
-        },
-    )
-
-
-def _calibrated(record: ModelRecord, cohort: Cohort) -> ModelRecord:
-    """The record with what the samples held out tell of healthy ones."""
-    rest = cohort.held_out
-    found = find_and_decode(record.model, rest) if len(rest.sample_names) else None
-    return replace(
-        record,
-        reference=fit_reference(rest, found, _training_samples(record)),
-        calibration=calibrate(
-            record.model,
-            representations=record.representations,
-            counts=cohort.training,
-            held_out=rest,
-            found=found,
-        ),
-    )

@@ -146,6 +146,28 @@ def check_inside(folder: str | PathLike[str]) -> None:
     _touch(place / _hidden_name(place), place).unlink()
 
 
+def make_folder(directory: str | PathLike[str]) -> Path:
+    """The folder to write into, made if it is missing.
+
+    Args:
+        directory: Its path.
+
+    Returns:
+        The same as a path.
+
+    Raises:
+        OutputError: If it is a file, cannot be made, or cannot be written to.
+    """
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "there is a file of that name" if folder.exists() else error.strerror
+        raise OutputError(f"cannot make the folder {folder}: {reason}; give another one with -o") from error
+    check_inside(folder)
+    return folder
+
+
 def _checked_folder(path: str | PathLike[str], marks: Collection[str]) -> Path:
     target = Path(os.path.realpath(path))
     if not target.is_dir():

@@ -275,7 +275,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         options = {**json.loads(parts(path)[0][part]), **sizes}
         kept = {name: value for name, value in options.items() if value is not None}
         rewrite(path, **{part: json.dumps(kept)})
-    shell = subprocess.run([sys.executable, "-c", LIMITED, *files], capture_output=True, text=True, check=True)
+    shell = subprocess.run(
+        [sys.executable, "-c", LIMITED, *files], capture_output=True, text=True, check=True
+    )
     return shell.stdout.splitlines()
 
 

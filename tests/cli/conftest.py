@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pydgd import DGD
+from pydgd import DGD, read_counts
 from pydgd.cli import main
 from pydgd.data import simulate_cohort
 from pydgd.data.h5ad_writer import write_h5ad
@@ -35,6 +35,14 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_h5ad(simulation.cases, folder / "cases.h5ad")
     DGD.fit(simulation.normals, latent_dim=4, epochs=5).save(folder / "normals.dgd")
     return folder
+
+
+@pytest.fixture(scope="session")
+def healthy(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of the healthy samples, ten of each tissue, as a query."""
+    path = tmp_path_factory.mktemp("healthy") / "healthy.h5ad"
+    write_h5ad(read_counts(cohort / "normals.h5ad")[:20].copy(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

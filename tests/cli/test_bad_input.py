@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bad input: one clear error that names the thing, exit code 2, nothing written, old results untouched."""
 
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from pydgd import read_counts
 from pydgd.data.h5ad_writer import write_h5ad
 
 from .conftest import SMALL
-from .test_commands import WITHOUT_TERMINAL
 
 COMMANDS = {"train": "out.dgd", "closest-normal": "out.h5ad", "de": "out.csv"}
 
@@ -337,24 +335,35 @@ def test_no_permission_is_told_before_the_work(pydgd, cohort, tmp_path, monkeypa
     assert "read " not in done.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_full_disk_leaves_nothing_half_written(cohort, tmp_path, command) -> None:
-    """A file may have 4 kB, as if the disk were full: code 2, no crash of HDF5, the old result stays."""
-    output = tmp_path / COMMANDS[command]
-    output.write_text("an older result")
-    arguments = arguments_of(
-        command, cohort / ("normals.h5ad" if command == "train" else "cases.h5ad"), cohort, output
-    )
+FULL_DISK = """
+import resource, sys
+from pydgd.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
+words = [*sys.argv[1:], "then"]
+while words:
+    end = words.index("then")
+    print(main(words[:end]))
+    words = words[end + 1 :]
+"""
+
+
+def test_a_full_disk_leaves_nothing_half_written(cohort, tmp_path) -> None:
+    """A file may have 4 kB, as if the disk were full: code 2, no crash of HDF5, the old results stay."""
+    outputs = [tmp_path / name for name in COMMANDS.values()]
+    words: list[object] = []
+    for command, output in zip(COMMANDS, outputs, strict=True):
+        output.write_text("an older result")
+        counts = cohort / ("normals.h5ad" if command == "train" else "cases.h5ad")
+        words += [*(["then"] if words else []), *arguments_of(command, counts, cohort, output)]
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TERMINAL, *map(str, arguments)],
+        [sys.executable, "-c", FULL_DISK, *map(str, words)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)),
     )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert f"error: cannot write {output}" in done.stderr
+    assert (done.returncode, done.stdout.split()) == (0, ["2"] * len(COMMANDS)), done.stderr
+    assert [output for output in outputs if f"error: cannot write {output}" not in done.stderr] == []
     assert "Traceback" not in done.stderr
-    assert output.read_text() == "an older result"
-    assert list(tmp_path.iterdir()) == [output]
+    assert {output.read_text() for output in outputs} == {"an older result"}
+    assert sorted(tmp_path.iterdir()) == sorted(outputs)
 
 
 @pytest.mark.parametrize("command", ["simulate", "demo"])

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from pydgd import DGD
+from pydgd.cli.common import MOST_THREADS
 from pydgd.errors import ModelFileError
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -51,3 +52,18 @@ def test_no_thread_at_all_is_refused(pydgd, cohort) -> None:
     done = pydgd("info", cohort / "normals.dgd", "--threads", 0)
     assert done.code == 2
     assert "--threads" in done.err
+
+
+@pytest.mark.parametrize("n_cores", [2, 1000])
+def test_more_threads_than_any_machine_needs_are_refused(
+    pydgd, cohort, environment, monkeypatch, n_cores
+) -> None:
+    """OpenMP would end the process; a script for a larger machine runs."""
+    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+    most = max(MOST_THREADS, 4 * n_cores)
+    done = pydgd("info", cohort / "normals.dgd", "--threads", most + 1)
+    assert done.code == 2
+    assert f"--threads {most + 1:,}: this machine has {n_cores:,} cores; give at most {most:,}" in done.err
+    assert not environment
+    pydgd("info", cohort / "normals.dgd", "--threads", most)
+    assert environment["OMP_NUM_THREADS"] == str(most)

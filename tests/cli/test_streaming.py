@@ -31,14 +31,14 @@ TEXT = ["sample", "gene", "untested_reason"]
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """16 samples at a time, whatever the memory: 40 samples are 3 chunks."""
-    monkeypatch.setattr(chunks, "MOST_SAMPLES", 16)
+    """8 samples at a time, whatever the memory: 20 samples are 3 chunks."""
+    monkeypatch.setattr(chunks, "MOST_SAMPLES", 8)
 
 
 @pytest.fixture(scope="module")
-def query(cohort: Path) -> AnnData:
-    """The 40 healthy samples as a query."""
-    return read_counts(cohort / "normals.h5ad")
+def query(healthy: Path) -> AnnData:
+    """The healthy samples in memory."""
+    return read_counts(healthy)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_the_file_is_that_of_the_api(pydgd, cohort, query, tmp_path, form, name)
     write_h5ad(AnnData(form(query.X), query.obs, query.var), tmp_path / "query.h5ad")
     done = pydgd("closest-normal", cohort / "normals.dgd", tmp_path / "query.h5ad", "-o", tmp_path / name)
     assert done.code == 0, done.err
-    assert "closest normal: 40 of 40 samples" in done.err
+    assert "closest normal: 20 of 20 samples" in done.err
     found = (anndata.read_zarr if name.endswith("zarr") else anndata.read_h5ad)(tmp_path / name)
     given = read_counts(tmp_path / "query.h5ad")
     whole = DGD.load(cohort / "normals.dgd").closest_normal(given).to_anndata(given)
@@ -81,9 +81,9 @@ def test_the_file_is_that_of_the_api(pydgd, cohort, query, tmp_path, form, name)
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("name", ["de.parquet", "de.csv", "de.tsv.gz"])
-def test_the_table_is_that_of_the_api(pydgd, cohort, expected, tmp_path, name) -> None:
+def test_the_table_is_that_of_the_api(pydgd, cohort, healthy, expected, tmp_path, name) -> None:
     """Every digit, one header, samples in their order."""
-    done = pydgd("de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / name)
+    done = pydgd("de", cohort / "normals.dgd", healthy, "-o", tmp_path / name)
     assert done.code == 0, done.err
     assert "genes that differ at padj < 0.05: median" in done.err
     assert f"{len(expected):,} rows" in done.err
@@ -91,11 +91,11 @@ def test_the_table_is_that_of_the_api(pydgd, cohort, expected, tmp_path, name) -
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_parquet_keeps_types_and_settings(pydgd, cohort, tmp_path) -> None:
+def test_parquet_keeps_types_and_settings(pydgd, cohort, healthy, tmp_path) -> None:
     """Samples and genes are categories over all chunks; attrs has the settings, as pandas writes them."""
-    pydgd("de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / "de.parquet")
+    pydgd("de", cohort / "normals.dgd", healthy, "-o", tmp_path / "de.parquet")
     table = pd.read_parquet(tmp_path / "de.parquet")
-    assert table["sample"].cat.categories.size == 40
+    assert table["sample"].cat.categories.size == 20
     assert table["gene"].cat.categories.size == 148
     assert table.attrs["rule"] == "equal-tail mid-p"
 
@@ -110,27 +110,29 @@ def test_parquet_keeps_types_and_settings(pydgd, cohort, tmp_path) -> None:
         ("n.zarr", ["--no-means"]),
     ],
 )
-def test_saved_closest_normals_give_the_same_table(pydgd, cohort, tmp_path, name, options) -> None:
+def test_saved_closest_normals_give_the_same_table(pydgd, cohort, healthy, tmp_path, name, options) -> None:
     """Byte for byte, without a search, whatever the point, whether or not expected reads are in the file."""
-    model, counts = cohort / "normals.dgd", cohort / "normals.h5ad"
+    model, counts = cohort / "normals.dgd", healthy
     assert pydgd("closest-normal", model, counts, "-o", tmp_path / name, *options).code == 0
     point = options if "--point" in options else []
     assert pydgd("de", model, counts, "-o", tmp_path / "searched.parquet", *point).code == 0
     done = pydgd("de", model, counts, "-o", tmp_path / "saved.parquet", "--normal", tmp_path / name)
     assert done.code == 0, done.err
     assert "closest normal" not in done.err
-    assert "testing: 40 of 40 samples" in done.err
+    assert "testing: 20 of 20 samples" in done.err
     assert (tmp_path / "saved.parquet").read_bytes() == (tmp_path / "searched.parquet").read_bytes()
 
 
-def test_saved_closest_normals_serve_some_of_the_samples(pydgd, cohort, expected, query, tmp_path) -> None:
+def test_saved_closest_normals_serve_some_of_the_samples(
+    pydgd, cohort, healthy, expected, query, tmp_path
+) -> None:
     """Found by name."""
-    model, counts = cohort / "normals.dgd", cohort / "normals.h5ad"
+    model, counts = cohort / "normals.dgd", healthy
     pydgd("closest-normal", model, counts, "-o", tmp_path / "n.h5ad")
     arguments = ["de", model, counts, "--normal", tmp_path / "n.h5ad", "--where", "tissue=kidney"]
     done = pydgd(*arguments, "-o", tmp_path / "de.csv")
     assert done.code == 0, done.err
-    assert "read 20 samples x 150 genes" in done.err
+    assert "read 10 samples x 150 genes" in done.err
     wanted = expected[expected["sample"].isin(query.obs_names[query.obs["tissue"] == "kidney"])]
     pd.testing.assert_frame_equal(
         read_table(tmp_path / "de.csv"), wanted.reset_index(drop=True), check_dtype=False, rtol=0, atol=0
@@ -153,7 +155,7 @@ def test_no_means_leaves_out_what_is_large(pydgd, cohort, tmp_path) -> None:
     assert "dgd_nll" in found.obs
 
 
-def test_normals_of_other_samples_model_or_genes_are_refused(pydgd, cohort, query, tmp_path) -> None:
+def test_normals_of_other_samples_model_or_genes_are_refused(pydgd, cohort, healthy, query, tmp_path) -> None:
     """By name, before any table; the older table stays."""
     model, cases = cohort / "normals.dgd", cohort / "cases.h5ad"
     (tmp_path / "de.csv").write_text("older")
@@ -166,7 +168,7 @@ def test_normals_of_other_samples_model_or_genes_are_refused(pydgd, cohort, quer
     changed.X[2, 0] += 1
     write_h5ad(changed, tmp_path / "changed.h5ad")
     for arguments, words in (
-        ((model, cohort / "normals.h5ad"), ("lacks 40 of 40 samples", "'N00001'")),
+        ((model, healthy), ("lacks 20 of 20 samples", "'N00001'")),
         ((tmp_path / "other.dgd", cases), ("of another model", "SHA-256")),
         ((model, tmp_path / "fewer.h5ad"), ("found from other genes", fewer.var_names[0][:6], "only then")),
         ((model, tmp_path / "changed.h5ad"), ("found from other counts", "'C00003'")),
@@ -182,10 +184,10 @@ def test_normals_of_other_samples_model_or_genes_are_refused(pydgd, cohort, quer
     assert (tmp_path / "de.csv").read_text() == "older"
 
 
-def test_only_keeps_rows_and_changes_none(pydgd, cohort, expected, tmp_path) -> None:
+def test_only_keeps_rows_and_changes_none(pydgd, cohort, healthy, expected, tmp_path) -> None:
     """Several bounds must all hold; adjusted p-values are those over all genes."""
     options = ["--only", "padj<0.5", "--only", "log2FoldChange >= 0.1"]
-    done = pydgd("de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / "de.csv", *options)
+    done = pydgd("de", cohort / "normals.dgd", healthy, "-o", tmp_path / "de.csv", *options)
     assert done.code == 0, done.err
     wanted = expected[(expected["padj"] < 0.5) & (expected["log2FoldChange"] >= 0.1)]
     assert 0 < len(wanted) < len(expected)
@@ -196,9 +198,9 @@ def test_only_keeps_rows_and_changes_none(pydgd, cohort, expected, tmp_path) -> 
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("name", ["de.parquet", "de.csv", "de.tsv.gz"])
-def test_a_table_without_rows_has_its_columns(pydgd, cohort, expected, tmp_path, name) -> None:
+def test_a_table_without_rows_has_its_columns(pydgd, cohort, healthy, expected, tmp_path, name) -> None:
     """Nothing is below 0, so nothing but the header is left."""
-    arguments = ["de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / name]
+    arguments = ["de", cohort / "normals.dgd", healthy, "-o", tmp_path / name]
     done = pydgd(*arguments, "--only", "padj<0")
     assert done.code == 0, done.err
     assert "0 rows" in done.err
@@ -227,9 +229,9 @@ def test_defaults_are_those_of_the_api() -> None:
         assert inspect.signature(command).parameters["point"].default == point.default
 
 
-def test_float32_halves_the_numbers(pydgd, cohort, expected, tmp_path) -> None:
+def test_float32_halves_the_numbers(pydgd, cohort, healthy, expected, tmp_path) -> None:
     """Rounded, but for what float32 cannot hold."""
-    pydgd("de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / "de.parquet", "--float32")
+    pydgd("de", cohort / "normals.dgd", healthy, "-o", tmp_path / "de.parquet", "--float32")
     table = pd.read_parquet(tmp_path / "de.parquet")
     for name in ("observed", "pvalue", "padj", "pvalue_nb", "lfdr"):
         np.testing.assert_array_equal(table[name], expected[name])
@@ -250,14 +252,22 @@ def test_another_folder_is_not_replaced_by_zarr(pydgd, cohort, tmp_path) -> None
 @pytest.fixture(scope="module")
 def many(query: AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """4,000 samples: some seconds of search."""
-    obs = pd.DataFrame(index=[f"S{i}" for i in range(100 * query.n_obs)])
+    obs = pd.DataFrame(index=[f"S{i}" for i in range(200 * query.n_obs)])
     path = tmp_path_factory.mktemp("many") / "many.h5ad"
-    write_h5ad(AnnData(np.tile(query.X, (100, 1)), obs, query.var), path)
+    write_h5ad(AnnData(np.tile(query.X, (200, 1)), obs, query.var), path)
     return path
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize(("command", "name"), [("closest-normal", "n.h5ad"), ("de", "de.parquet")])
+# Both commands and both signals every time; the other two pairs with the slow tests.
+@pytest.mark.parametrize(
+    ("command", "name", "number", "code"),
+    [
+        ("closest-normal", "n.h5ad", signal.SIGINT, 130),
+        ("de", "de.parquet", signal.SIGTERM, 143),
+        pytest.param("closest-normal", "n.h5ad", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param("de", "de.parquet", signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_leaves_nothing(cohort, many, tmp_path, number, code, command, name) -> None:
     """Between the chunks or within one: the older result stays, no temporary file is left."""
     (tmp_path / name).write_text("an older result")

@@ -21,20 +21,20 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """8 samples at a time, whatever the memory: 40 samples are 5 chunks."""
+    """8 samples at a time, whatever the memory: 20 samples are 3 chunks."""
     monkeypatch.setattr(chunks, "MOST_SAMPLES", 8)
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_an_annotated_anndata_in_chunks_is_that_of_all_at_once(
-    pydgd: Run, cohort: Path, tmp_path: Path
+    pydgd: Run, cohort: Path, healthy: Path, tmp_path: Path
 ) -> None:
     """h5ad and zarr: the counts, layers, positions and flags of `pydgd.annotate`."""
-    query = read_counts(cohort / "normals.h5ad")
+    query = read_counts(healthy)
     normal = DGD.load(cohort / "normals.dgd").closest_normal(query)
     expected = annotate(query, normal, differential_expression(query, normal))
     for name in ("out.h5ad", "out.zarr"):
-        assert pydgd("de", cohort / "normals.dgd", cohort / "normals.h5ad", "-o", tmp_path / name).code == 0
+        assert pydgd("de", cohort / "normals.dgd", healthy, "-o", tmp_path / name).code == 0
     for found in (anndata.read_h5ad(tmp_path / "out.h5ad"), anndata.read_zarr(tmp_path / "out.zarr")):
         assert set(found.layers) == {"dgd_mean", "dgd_log2fc", "dgd_padj"}
         for name, layer in expected.layers.items():
@@ -45,11 +45,13 @@ def test_an_annotated_anndata_in_chunks_is_that_of_all_at_once(
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_a_wide_matrix_in_chunks_is_that_of_all_at_once(pydgd: Run, cohort: Path, tmp_path: Path) -> None:
+def test_a_wide_matrix_in_chunks_is_that_of_all_at_once(
+    pydgd: Run, cohort: Path, healthy: Path, tmp_path: Path
+) -> None:
     """Samples in rows, genes in columns; rows that --only leaves out are empty."""
-    query = read_counts(cohort / "normals.h5ad")
+    query = read_counts(healthy)
     table = differential_expression(query, DGD.load(cohort / "normals.dgd").closest_normal(query))
-    asked = ["de", cohort / "normals.dgd", cohort / "normals.h5ad", "--wide", "padj"]
+    asked = ["de", cohort / "normals.dgd", healthy, "--wide", "padj"]
     assert pydgd(*asked, "-o", tmp_path / "w.csv").code == 0
     found = pd.read_csv(tmp_path / "w.csv", index_col="sample", float_precision="round_trip")
     np.testing.assert_array_equal(found, wide(table, "padj"))

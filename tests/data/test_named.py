@@ -8,7 +8,7 @@ import pytest
 
 from pydgd import DGD
 from pydgd.data.named import SHIPPED, fetched_folder, find_model, is_model_name, named_models
-from pydgd.errors import ModelFileError
+from pydgd.errors import ConfigError, ModelFileError
 
 NAME = "normal-tissues"
 
@@ -78,3 +78,20 @@ def test_an_absolute_path_beside_a_model_is_no_name(tmp_path: Path, caplog: pyte
         (tmp_path / name).write_text("")
     assert find_model(tmp_path / "m") == tmp_path / "m"
     assert caplog.text == ""
+
+
+def test_without_a_home_what_comes_along_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And downloads say what is missing."""
+    for name in ("PYDGD_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert find_model(NAME) == SHIPPED / f"{NAME}.dgd"
+    assert list(named_models()) == [NAME]
+    with pytest.raises(ModelFileError, match="x does not exist"):
+        find_model("x")
+    with pytest.raises(ConfigError, match=r"HOME is not set.*; set PYDGD_CACHE to a folder"):
+        fetched_folder()

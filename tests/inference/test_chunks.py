@@ -3,6 +3,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ from anndata import AnnData
 
 from pydgd.data import align_to_genes, count_rows, match_genes
 from pydgd.errors import ConfigError
-from pydgd.inference import SearchOptions, closest_normal, closest_normal_chunks
+from pydgd.inference import ClosestNormal, SearchOptions, closest_normal, closest_normal_chunks
 from pydgd.inference.chunks import BYTES_PER_COUNT, chunk_size_for
+
+from .conftest import Problem, make_problem
 
 MODULES = ["nb_feature_dispersion", "nb_full_dispersion", "poisson"]
 
@@ -26,15 +29,27 @@ def query_of(problem) -> AnnData:
     )
 
 
+@pytest.fixture(scope="module")
+def whole_of() -> Callable:
+    """A model of each kind, a query of it, and what is found of all samples at once."""
+
+    @lru_cache
+    def made(name: str) -> tuple[Problem, AnnData, ClosestNormal]:
+        given = make_problem(name, n_samples=11)
+        query = query_of(given)
+        query.X[8, 3] = 2**24 + 1
+        query = query[:, ::2].copy()
+        aligned = align_to_genes(query, given.model.genes, min_shared=0.1)
+        return given, query, closest_normal(given.model, aligned)
+
+    return made
+
+
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("size", [1, 5, 8, 100])
-def test_chunks_are_the_whole(problem: Callable, name: str, size: int) -> None:
+def test_chunks_are_the_whole(whole_of: Callable, name: str, size: int) -> None:
     """For every kind of model, also with genes that are not measured and counts that float32 cannot hold."""
-    given = problem(name, n_samples=13)
-    query = query_of(given)
-    query.X[11, 3] = 2**24 + 1
-    query = query[:, ::2].copy()
-    whole = closest_normal(given.model, align_to_genes(query, given.model.genes, min_shared=0.1))
+    given, query, whole = whole_of(name)
     match = match_genes(query, given.model.genes, min_shared=0.1)
     parts = list(closest_normal_chunks(given.model, count_rows(query), match, chunk_size=size))
     assert [len(part.sample_names) for part in parts][:-1] == [size] * (len(parts) - 1)

@@ -54,7 +54,7 @@ def test_refresh_fetches_again(server, tmp_path: Path, downloads: Downloads, wan
 
 
 @pytest.mark.parametrize(
-    "fault", ["500", "502", "503", "504", "429", "408", "page", "short 5000", "cut 0", "slow"]
+    "fault", ["500", "502", "503", "504", "429", "408", "page", "short 5000", "cut 0", "slow 0.6"]
 )
 def test_what_passes_is_tried_again(server, tmp_path: Path, wanted: Wanted, fault: str) -> None:
     server.faults[PATH] = [fault]
@@ -116,7 +116,7 @@ def test_missing_file_is_not_tried_again(server, downloads: Downloads) -> None:
         ("503", "the server answers 503"),
         ("page", "no intact gzip file"),
         ("short 5000", "truncated or damaged"),
-        ("slow", "the server took too long"),
+        ("slow 0.6", "the server took too long"),
         ("403", r"the server refuses it \(403"),
     ],
 )
@@ -149,7 +149,7 @@ def test_files_come_side_by_side_and_each_for_itself(server, downloads: Download
     wanted = [Wanted(f"{server.url}/{name}.gz", check_gzip) for name in "abcdefgh"]
     for name in "abcdefg":
         server.files[f"/{name}.gz"] = gzip.compress(name.encode())
-        server.faults[f"/{name}.gz"] = ["slow"]
+        server.faults[f"/{name}.gz"] = ["slow 1.5"]
     done: list[tuple[int, int]] = []
     start = time.monotonic()
     found = downloads.fetch_all([*wanted, wanted[0]], lambda *numbers: done.append(numbers))

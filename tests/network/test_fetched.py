@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Models from the network: only by https, only with the right checksum, whole or not at all."""
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -114,9 +115,22 @@ def test_what_will_not_do_is_refused_before_anything_is_asked(
 def test_a_name_that_another_model_has_is_refused(server, cache: Path, content: bytes) -> None:
     cache.mkdir(parents=True)
     (cache / "liver-1.dgd").write_text("another")
-    with pytest.raises(ConfigError, match="is another model already"):
+    with pytest.raises(ConfigError, match=r"is another model already, or .*liver-1.dgd is damaged.*delete"):
         fetch_model(server.url + PATH, checksum(content))
     assert (cache / "liver-1.dgd").read_text() == "another"
+
+
+def test_what_a_killed_run_left_goes_at_the_next_fetch(server, cache: Path, content: bytes) -> None:
+    """But not what another run is fetching."""
+    server.files[PATH] = content
+    old, new = cache / ".fetching-old", cache / ".fetching-new"
+    for folder in (old, new):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "m.part").write_text("some of it")
+    for path in (*old.rglob("*"), old, new):
+        os.utime(path, (0, 0))
+    fetch_model(server.url + PATH, checksum(content))
+    assert {path.name for path in cache.iterdir()} == {".fetching-new", "liver-1.dgd"}
 
 
 def test_a_cache_that_cannot_be_written_to_is_named(server, cache: Path, content: bytes) -> None:

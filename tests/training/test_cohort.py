@@ -13,8 +13,9 @@ from scipy.sparse import csr_matrix
 from pydgd import DGD
 from pydgd.config import training_config
 from pydgd.data import as_counts, count_rows, open_counts, simulate_cohort
-from pydgd.errors import ConfigError, TrainingError
+from pydgd.errors import ConfigError, TooLargeError, TrainingError
 from pydgd.training import Cohort, cohort_in_memory, cohort_on_disk
+from pydgd.training.cohort import WORKING_BYTES, check_fits
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,42 @@ def test_what_cannot_be_trained_on_is_said(normals: AnnData) -> None:
             cohort(given(normals[:, :1].copy()), training_config())
         with pytest.raises(ConfigError, match="group_key 'nobody' is not a column"):
             cohort(given(normals), training_config(group_key="nobody"))
+
+
+@pytest.fixture
+def memory_of(monkeypatch: pytest.MonkeyPatch):
+    """A machine of so many bytes."""
+
+    def have(n_bytes: float) -> None:
+        monkeypatch.setattr("pydgd.data.memory.available_memory", lambda: int(n_bytes))
+        monkeypatch.setattr("pydgd.data.memory._swap", lambda: 0)
+
+    return have
+
+
+def test_what_training_needs_in_memory_is_told_before_it(normals: AnnData, memory_of) -> None:
+    """Of the modelled genes only, with the repair."""
+    config, n_modelled = training_config(), int((normals.X.sum(axis=0) > 0).sum())
+    needed = WORKING_BYTES * normals.n_obs * n_modelled
+    memory_of(needed)
+    assert len(cohort_in_memory(as_counts(normals), config).genes) == n_modelled
+    memory_of(needed - 1)
+    with pytest.raises(
+        TooLargeError, match=rf"memory on 60 samples x {n_modelled} modelled genes .*--stream"
+    ):
+        DGD.fit(normals)
+
+
+def test_a_file_is_refused_before_it_is_read_into_memory(normals: AnnData, memory_of, tmp_path: Path) -> None:
+    """As read and as trained on, once for each process of the machine."""
+    normals.write_h5ad(tmp_path / "n.h5ad")
+    config, n_modelled = training_config(), int((normals.X.sum(axis=0) > 0).sum())
+    needed = normals.n_obs * (normals.n_vars * normals.X.dtype.itemsize + WORKING_BYTES * n_modelled)
+    with open_counts(tmp_path / "n.h5ad") as rows:
+        memory_of(needed)
+        check_fits(rows, config)
+        with pytest.raises(TooLargeError, match=r"n\.h5ad: training in memory on 60 samples .*--stream"):
+            check_fits(rows, config, n_processes=2)
+        memory_of(needed - 1)
+        with pytest.raises(TooLargeError):
+            check_fits(rows, config)

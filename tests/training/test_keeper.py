@@ -2,6 +2,7 @@
 """A run that is cut short anywhere goes on from its kept state and ends with the same bits."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,30 @@ from pydgd.training.keeper import Keeper
 OPTIONS = {"latent_dim": 3, "n_components": 2, "epochs": 3, "batch_size": 16, "validate_every": 1}
 
 
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    """60 samples of 3 tissues, 60 genes."""
+    matrix = simulate_cohort(n_tissues=3, n_per_tissue=20, n_genes=60, seed=0).normals.X
+    return np.asarray(matrix, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def whole(counts: np.ndarray) -> Callable[..., TrainingResult]:
+    """A run that nothing disturbs, one of each kind."""
+    done: dict[str, TrainingResult] = {}
+
+    def trained(**options: object) -> TrainingResult:
+        if str(options) not in done:
+            done[str(options)] = run(counts, **options)
+        return done[str(options)]
+
+    return trained
+
+
 def run(
     counts: np.ndarray, checkpoints: Checkpoints | None = None, *, progress=None, **options
 ) -> TrainingResult:
-    """Train on fifty samples, watch ten."""
+    """Train on fifty samples, watch six."""
     config = training_config(**{**OPTIONS, **options})
     profile = typical_profile(counts, rule=config.scaling)
     factors = scaling_factors(counts, rule=config.scaling, profile=profile)
@@ -31,7 +52,7 @@ def run(
         genes=[f"g{i}" for i in range(counts.shape[1])],
         profile=profile,
         config=config,
-        held_out=(counts[50:], factors[50:]),
+        held_out=(counts[50:56], factors[50:56]),
         progress=progress,
         checkpoints=checkpoints,
     )
@@ -69,10 +90,9 @@ def assert_same(one: TrainingResult, other: TrainingResult) -> None:
     ids=["default", "gradient prior", "dropout"],
 )
 def test_killed_run_ends_with_the_same_bits(
-    monkeypatch, tmp_path: Path, counts: np.ndarray, n_steps: int, options: dict[str, object]
+    monkeypatch, tmp_path: Path, counts: np.ndarray, whole, n_steps: int, options: dict[str, object]
 ) -> None:
     """In the middle of an epoch, at its end, and after the last step."""
-    whole = run(counts, **options)
     with monkeypatch.context() as patch:
         killed_after(patch, n_steps)
         if n_steps < 12:
@@ -80,7 +100,9 @@ def test_killed_run_ends_with_the_same_bits(
                 run(counts, Checkpoints(tmp_path / "state", every=0.0), **options)
         else:
             run(counts, Checkpoints(tmp_path / "state", every=0.0), **options)
-    assert_same(run(counts, Checkpoints(tmp_path / "state", every=0.0, resume=True), **options), whole)
+    assert_same(
+        run(counts, Checkpoints(tmp_path / "state", every=0.0, resume=True), **options), whole(**options)
+    )
 
 
 def test_many_samples_resume_too(monkeypatch, tmp_path: Path, counts: np.ndarray) -> None:
@@ -94,25 +116,26 @@ def test_many_samples_resume_too(monkeypatch, tmp_path: Path, counts: np.ndarray
     assert_same(run(counts, Checkpoints(tmp_path, every=0.0, resume=True)), whole)
 
 
-@pytest.mark.parametrize("n_steps", [1, 4, 7])
-def test_streamed_run_resumes_too(monkeypatch, tmp_path: Path, n_steps: int) -> None:
+def test_streamed_run_resumes_too(monkeypatch, tmp_path: Path) -> None:
     """In the middle of a buffer and at its end."""
     monkeypatch.setattr("pydgd.training.counts.BLOCK_ELEMENTS", 5 * 60)
     monkeypatch.setattr("pydgd.training.counts.BUFFER_ELEMENTS", 20 * 60)
     normals = count_rows(simulate_cohort(n_tissues=2, n_per_tissue=30, n_genes=60, seed=0).normals)
     options = {"latent_dim": 2, "epochs": 2, "batch_size": 16, "min_detected": 0.0}
     whole = DGD.fit(normals, **options)
-    with monkeypatch.context() as patch:
-        killed_after(patch, n_steps)
-        with pytest.raises(KilledError):
-            DGD.fit(normals, checkpoints=Checkpoints(tmp_path, every=0.0), **options)
-    resumed = DGD.fit(normals, checkpoints=Checkpoints(tmp_path, every=0.0, resume=True), **options)
-    assert resumed.provenance["sha256"] == whole.provenance["sha256"]
+    for n_steps in (1, 4, 7):
+        folder = tmp_path / str(n_steps)
+        with monkeypatch.context() as patch:
+            killed_after(patch, n_steps)
+            with pytest.raises(KilledError):
+                DGD.fit(normals, checkpoints=Checkpoints(folder, every=0.0), **options)
+        resumed = DGD.fit(normals, checkpoints=Checkpoints(folder, every=0.0, resume=True), **options)
+        assert resumed.provenance["sha256"] == whole.provenance["sha256"]
 
 
-def test_nothing_to_resume_begins_anew(tmp_path: Path, counts: np.ndarray) -> None:
+def test_nothing_to_resume_begins_anew(tmp_path: Path, counts: np.ndarray, whole) -> None:
     """A run that was killed before its first state was kept."""
-    assert_same(run(counts, Checkpoints(tmp_path / "new", resume=True)), run(counts))
+    assert_same(run(counts, Checkpoints(tmp_path / "new", resume=True)), whole())
 
 
 def test_a_kept_state_is_not_overwritten_unasked(tmp_path: Path, counts: np.ndarray) -> None:
@@ -212,9 +235,8 @@ def test_lost_folder_stops_the_run(monkeypatch, tmp_path: Path, counts: np.ndarr
     assert json.loads((tmp_path / "moved" / "latest.json").read_text())["step"] == 4
 
 
-def test_full_disk_leaves_the_last_good_state(monkeypatch, tmp_path: Path, counts: np.ndarray) -> None:
+def test_full_disk_leaves_the_last_good_state(monkeypatch, tmp_path: Path, counts: np.ndarray, whole) -> None:
     """The state that did not fit goes, the one before it is resumed."""
-    whole = run(counts)
     write = Path.write_bytes
 
     def full(self: Path, content: bytes) -> int:
@@ -228,7 +250,7 @@ def test_full_disk_leaves_the_last_good_state(monkeypatch, tmp_path: Path, count
         with pytest.raises(OutputError, match="disk is full"):
             run(counts, Checkpoints(tmp_path, every=0.0))
     assert len(list(tmp_path.iterdir())) == 2
-    assert_same(run(counts, Checkpoints(tmp_path, every=0.0, resume=True)), whole)
+    assert_same(run(counts, Checkpoints(tmp_path, every=0.0, resume=True)), whole())
 
 
 def test_what_a_kill_left_behind_goes(tmp_path: Path, counts: np.ndarray) -> None:

@@ -28,7 +28,7 @@ from pydgd.data import GeneTable, read_counts
 from pydgd.data.growing import write_parts
 from pydgd.inference.saved import SavedNormal
 from pydgd.tl.gene_set_files import read_gene_sets
-from pydgd.training import keeper
+from pydgd.training import keeper, run_state
 
 from . import command_lines
 from .mutations import VALUES, array_changed, bytes_changed, hdf5_changed, json_changed, text_changed
@@ -333,7 +333,7 @@ def _(folder: Path) -> Spoil:
 def _(folder: Path) -> Spoil:
     state, read = checkpoint_in(folder)
     path = next(state.glob("step-*"))
-    return of_safetensors(path, read, lambda texts, parts: keeper._digest(texts["run"], parts))
+    return of_safetensors(path, read, lambda texts, parts: run_state._digest(texts["run"], parts))
 
 
 @_target("saved closest normals", 4)

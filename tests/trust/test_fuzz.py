@@ -40,6 +40,7 @@ FOUND = (
     ("h5ad csc", 316),
     ("zarr csr", 86),
     ("zarr csr", 344),
+    ("zarr csr", 5133),
     ("checkpoint, bytes", 8),
     ("checkpoint, bytes", 133),
     ("checkpoint, hash made to fit", 1),

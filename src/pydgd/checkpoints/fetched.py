@@ -2,6 +2,9 @@
 """Models from the network: kept under a name once their checksum is right and they can be read."""
 
 import re
+import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -15,6 +18,9 @@ from pydgd.errors import ConfigError, DownloadError, OutputError
 _SCHEMES = ("https",)
 # Sixty thousand genes on a thousand hidden units take 240 MB.
 _MOST_BYTES = 4 * 2**30
+_FETCHING = ".fetching-"
+# Nothing was written for so long: that run was killed. One that goes on waits for a day at the most.
+_DEAD_SECONDS = 3 * 24 * 3600
 
 
 def fetch_model(
@@ -40,13 +46,12 @@ def fetch_model(
     """
     target = _target(url, sha256, name)
     if target.is_file():
-        if checksum(target) == sha256.lower():
-            return target
-        raise ConfigError(f"{target.stem!r} is another model already; give this one another --name")
+        return _kept(target, sha256.lower())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _clean(target.parent)
         # In the same folder, so that the file appears there whole.
-        with TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
+        with TemporaryDirectory(dir=target.parent, prefix=_FETCHING) as folder:
             downloads = Downloads(Path(folder), timeout=timeout, attempts=attempts)
             wanted = Wanted(url, lambda path: _check(path, url, sha256.lower()), most=_MOST_BYTES)
             came = downloads.fetch(wanted)
@@ -61,6 +66,25 @@ def fetch_model(
             "write to"
         ) from error
     return target
+
+
+def _kept(path: Path, sha256: str) -> Path:
+    """The file that is there, if it is the one asked for."""
+    if checksum(path) != sha256:
+        raise ConfigError(
+            f"{path.stem!r} is another model already, or {path} is damaged: its SHA-256 is another; "
+            "give this model another --name, or delete that file and fetch it again"
+        )
+    return path
+
+
+def _clean(folder: Path) -> None:
+    """Remove what runs left that were killed."""
+    for place in folder.glob(f"{_FETCHING}*"):
+        with suppress(OSError):  # of another user, or gone meanwhile
+            last = max(path.stat().st_mtime for path in (place, *place.rglob("*")))
+            if time.time() - last > _DEAD_SECONDS:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _target(url: str, sha256: str, name: str | None) -> Path:

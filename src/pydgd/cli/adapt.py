@@ -2,7 +2,6 @@
 """`pydgd adapt`: a model for samples of another laboratory."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,10 +20,7 @@ def adapt(
     terminal: Terminal,
     model: shared.ModelFile,
     counts: shared.CountsFile,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="NEW", help="File to write: *.dgd.", show_default=False),
-    ],
+    output: shared.NewModelFile,
     *,
     healthy: Annotated[
         bool,

@@ -10,6 +10,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from pydgd.cli.terminal import Terminal
+from pydgd.errors import ConfigError
+from pydgd.words import plural
 
 
 class Choice(NamedTuple):
@@ -29,6 +31,10 @@ def _flag(*names: str, says: str) -> Choice:
 
 
 _PANEL = "How it runs"
+
+MOST_THREADS = 256
+"""More are refused where there are fewer than a quarter as many cores."""
+
 _COMMON = {
     "threads": Choice(
         Annotated[
@@ -98,5 +104,17 @@ def _set_threads(n_threads: int | None) -> None:
     # samples took 107 s on two busy cores, and 10 s with waiting threads asleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if n_threads is not None:
+        _check_threads(n_threads)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(n_threads)
+
+
+def _check_threads(n_threads: int) -> None:
+    n_cores = os.cpu_count() or 1
+    # A script for a large machine runs on a small one; systems let a user have some thousands of threads.
+    most = max(MOST_THREADS, 4 * n_cores)
+    if n_threads > most:
+        raise ConfigError(
+            f"--threads {n_threads:,}: this machine has {plural(n_cores, 'core')}; give at most {most:,}; "
+            "more than there are cores make nothing faster"
+        )

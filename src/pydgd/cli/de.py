@@ -48,39 +48,22 @@ def de(
     normal = testing.pop("normal")
     searching = {name: testing.pop(name) for name in SEARCH_OPTIONS}
     refuse_with_saved_normal(given)
-    check_output(
-        output,
-        (*TABLES, ".h5ad", ".zarr"),
-        inputs=[path for path in (model, counts, normal) if path is not None],
-    )
-    from pydgd import DGD
-    from pydgd.cli.counts import open_rows
-    from pydgd.cli.gene_names import named_as
-    from pydgd.cli.search import recall, search
+    inputs = [path for path in (model, counts, normal) if path is not None]
+    check_output(output, (*TABLES, ".h5ad", ".zarr"), inputs=inputs)
+    from pydgd.cli.gene_names import open_named
+    from pydgd.cli.search import Finding
     from pydgd.cli.sharing import joined
     from pydgd.cli.testing import TableOptions, write_tests
-    from pydgd.dgd import check_point
-    from pydgd.inference import SavedNormal, SearchOptions
 
-    check_point(point)
-    SearchOptions(**searching)
     options = TableOptions.parse(testing)
-    trained = DGD.load(model)
-    saved = None if normal is None else SavedNormal.read(normal)
-    news = Announcement(output)
+    finding = Finding.checked(model, normal, point=point, min_shared=min_shared, **searching)
+    genes, news = finding.model.genes, Announcement(output)
     with (
         joined(terminal) as (heard, ranks),
-        open_rows(heard, counts, reading, genes=trained.genes) as rows,
-        named_as(heard, rows, trained.genes, gene_table) as query,
+        open_named(heard, counts, reading, genes=genes, gene_table=gene_table) as query,
+        finding.of(heard, query, ranks) as pairs,
     ):
-        how: dict[str, Any] = {"min_shared": min_shared, "ranks": ranks}
-        found = (
-            search(heard, trained, query, point=point, **how, **searching)
-            if saved is None
-            else recall(heard, trained, query, saved=saved, **how)
-        )
-        with found as pairs:
-            n_rows, called = write_tests(pairs, output, options, samples=query.obs.index, ranks=ranks)
+        n_rows, called = write_tests(pairs, output, options, samples=query.obs.index, ranks=ranks)
     if ranks.index == 0:
         terminal.say(str(called))
         news.say(terminal, f"{n_rows:,} rows", since=start)

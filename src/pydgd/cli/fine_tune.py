@@ -51,10 +51,7 @@ def fine_tune(
     terminal: Terminal,
     model: shared.ModelFile,
     counts: shared.CountsFile,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="NEW", help="File to write: *.dgd.", show_default=False),
-    ],
+    output: shared.NewModelFile,
     *,
     replay: Annotated[
         Path | None,

@@ -18,15 +18,17 @@ from pydgd.cli.progress import Progress, duration
 from pydgd.cli.reading import Reading
 from pydgd.cli.sharing import joined
 from pydgd.cli.terminal import Terminal
+from pydgd.config import TrainingConfig
 from pydgd.data import CountRows
 from pydgd.data.memory import available_memory
 from pydgd.dgd import DGD
 from pydgd.errors import OutputError
 from pydgd.training import Checkpoints, EpochReport
+from pydgd.training.cohort import WORKING_BYTES, check_fits
 from pydgd.training.ranks import Ranks
 
-IN_MEMORY_BYTES = 16
-"""Bytes that training takes for every count in memory: as read, of the model's genes, and to train on."""
+IN_MEMORY_BYTES = WORKING_BYTES + 4
+"""Bytes that training takes for every count in memory, as read included, if all genes are modelled."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,38 @@ class Fitting:
             yield cls(heard, output, checkpoints, ranks)
 
     @contextmanager
-    def opened(self, path: Path, reading: Reading, *, stream: bool | None) -> Iterator[AnnData | CountRows]:
+    def opened(
+        self, path: Path, reading: Reading, config: TrainingConfig, *, stream: bool | None
+    ) -> Iterator[AnnData | CountRows]:
         """Counts in memory, or left in their file.
 
         Args:
             path: A file, a folder, or a pattern.
             reading: What the user said about them.
+            config: Options of the training.
             stream: Whether to leave them there; None to decide by the memory there is.
+
+        Raises:
+            TooLargeError: If they shall not be left there, and memory does not hold them.
         """
         with open_rows(self.terminal, path, reading) as rows:
-            yield rows if self._streams(rows, path, asked=stream) else in_memory(rows)
+            if self._streams(rows, path, asked=stream):
+                yield rows
+                return
+            if stream is False:
+                check_fits(rows, config, n_processes=self._n_here)
+            yield in_memory(rows)
+
+    @property
+    def _n_here(self) -> int:
+        """Processes of this machine that train together."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.ranks.size > 1 else 1
 
     def _streams(self, rows: CountRows, path: Path, *, asked: bool | None) -> bool:
         """What was asked for, or whether the processes of this machine cannot each hold the counts."""
         if asked is not None:
             return asked
-        n_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.ranks.size > 1 else 1
-        free, needed = available_memory(), rows.n_obs * rows.n_vars * IN_MEMORY_BYTES * n_here
+        free, needed = available_memory(), rows.n_obs * rows.n_vars * IN_MEMORY_BYTES * self._n_here
         # Each process sees other memory, and all must take the same way.
         streams = self.ranks.agreed(wish=free is not None and needed > free)
         if streams:

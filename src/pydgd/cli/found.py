@@ -59,8 +59,8 @@ def write_found(
     from pydgd import DGD
     from pydgd.cli.search import search_file
     from pydgd.cli.sharing import in_turn, joined, write_shared
-    from pydgd.dgd import check_point
     from pydgd.inference import SearchOptions
+    from pydgd.inference.posterior import check_point
 
     check_point(options["point"])
     SearchOptions(**{name: options[name] for name in SEARCH_OPTIONS})

@@ -5,9 +5,37 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydgd.cli.counts import open_rows
+from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 from pydgd.data import CountRows, GeneTable
 from pydgd.data.gene_mapping import map_rows
+
+
+@contextmanager
+def open_named(
+    terminal: Terminal, path: Path, reading: Reading, *, genes: Iterable[str], gene_table: Path | None
+) -> Iterator[CountRows]:
+    """Open counts for a model, under its names of genes if the user has given a table of names.
+
+    Args:
+        terminal: Where to say what was read, matched and lost.
+        path: A file, open until the end of the block, a folder, or a pattern.
+        reading: What the user said about them.
+        genes: Of the model.
+        gene_table: What `GeneTable.read` reads, or None to leave the names as they are.
+
+    Yields:
+        The samples that were asked for, checked.
+
+    Raises:
+        PyDGDError: As `open_rows` and `named_as` do.
+    """
+    with (
+        open_rows(terminal, path, reading, genes=genes) as given,
+        named_as(terminal, given, genes, gene_table) as named,
+    ):
+        yield named
 
 
 @contextmanager

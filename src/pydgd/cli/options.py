@@ -25,6 +25,10 @@ ModelFile = Annotated[
         show_default=False,
     ),
 ]
+NewModelFile = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="NEW", help="File to write: *.dgd.", show_default=False),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

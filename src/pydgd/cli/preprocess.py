@@ -3,7 +3,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from pydgd.cli.outputs import TABLES, Announcement, check_output
 from pydgd.cli.reading import Reading
 from pydgd.cli.terminal import Terminal
 from pydgd.errors import ConfigError, FileFormatError
+
+if TYPE_CHECKING:
+    from pydgd.data import Preprocessed
 
 _FORMATS = (".h5ad", *TABLES)
 _SAMPLES = "Which samples are kept"
@@ -72,17 +75,10 @@ def preprocess(
         raise ConfigError(
             "--gene-table brings genes to other names; say which: --model MODEL or --genes LIST"
         )
-    inputs = [path for path in (counts, model, genes, gene_table) if path is not None]
-    ending = check_output(output, _FORMATS, inputs=inputs)
-    stem = output.with_name(output.name[: -len(ending)])
-    beside = {what: stem.with_name(f"{stem.name}.{what}.csv") for what in ("samples", "genes")}
-    for path in beside.values():
-        check_output(path, TABLES, inputs=inputs)
+    beside = _checked(output, [path for path in (counts, model, genes, gene_table) if path is not None])
     from pydgd import data
     from pydgd.cli.counts import open_rows
     from pydgd.cli.gene_names import named_as
-    from pydgd.cli.tables import write_table
-    from pydgd.data.h5ad_writer import write_h5ad
 
     wanted = _wanted(model, genes)
     with (
@@ -101,12 +97,31 @@ def preprocess(
         f"kept {found.counts.n_obs:,} of {len(found.samples):,} samples and {found.counts.n_vars:,} of "
         f"{len(found.genes):,} wanted genes; {found.n_dropped_genes:,} genes of the data are not wanted"
     )
+    _write(terminal, found, output, beside, since=start)
+
+
+def _checked(output: Path, inputs: list[Path]) -> dict[str, Path]:
+    """The tables beside the output, once all of them can be written."""
+    ending = check_output(output, _FORMATS, inputs=inputs)
+    stem = output.with_name(output.name[: -len(ending)])
+    beside = {what: stem.with_name(f"{stem.name}.{what}.csv") for what in ("samples", "genes")}
+    for path in beside.values():
+        check_output(path, TABLES, inputs=inputs)
+    return beside
+
+
+def _write(
+    terminal: Terminal, found: "Preprocessed", output: Path, beside: dict[str, Path], *, since: float
+) -> None:
+    from pydgd.cli.tables import write_table
+    from pydgd.data.h5ad_writer import write_h5ad
+
     news = Announcement(output)
-    if ending == ".h5ad":
+    if output.name.lower().endswith(".h5ad"):
         write_h5ad(found.counts, output, compression="gzip")
     else:
         write_table(found.counts.to_df().rename_axis("sample").reset_index(), output)
-    news.say(terminal, since=start)
+    news.say(terminal, since=since)
     for what, table in (("samples", found.samples), ("genes", found.genes.reset_index())):
         news = Announcement(beside[what])
         write_table(table, beside[what])

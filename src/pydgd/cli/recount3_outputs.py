@@ -14,8 +14,8 @@ from pydgd.cli.tables import write_table
 from pydgd.cli.terminal import Terminal
 from pydgd.data.h5ad_writer import write_h5ad
 from pydgd.data.recount3 import MIRROR, Files, Project, Request, fetch_files, read_batches
-from pydgd.demo import make_folder
 from pydgd.errors import ConfigError, DownloadError, PyDGDError
+from pydgd.files import make_folder
 
 
 def run_one(

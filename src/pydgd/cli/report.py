@@ -2,7 +2,9 @@
 """`pydgd report`: one page about some samples, to look into and to pass on."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,8 @@ from pydgd.cli.search_options import SEARCH_OPTIONS, refuse_with_saved_normal
 from pydgd.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from pydgd import DGD
+    from pydgd.cli.search import Finding
+    from pydgd.data import CountRows
     from pydgd.stats import CalibrationReport
 
 _ENDINGS = (".html", ".htm")
@@ -84,75 +87,42 @@ def report(
     refuse_with_saved_normal(given)
     inputs = [path for path in (model, counts, healthy, normal, *(gene_sets or [])) if path is not None]
     check_output(output, _ENDINGS, inputs=inputs)
-    from pydgd import DGD, tl
-    from pydgd.cli.counts import open_rows
-    from pydgd.cli.gene_names import named_as
-    from pydgd.cli.search import recall, search
-    from pydgd.dgd import check_point
-    from pydgd.inference import SavedNormal, SearchOptions
+    from pydgd import tl
+    from pydgd.cli.gene_names import open_named
+    from pydgd.cli.search import Finding
     from pydgd.report.samples import Thresholds
-    from pydgd.report.write import DEFAULT_TITLE, write_page
+    from pydgd.report.write import DEFAULT_TITLE
 
-    check_point(point)
-    SearchOptions(**searching)
-    thresholds = Thresholds(padj, log2fc)
-    sets = None if not gene_sets else tl.read_gene_sets(gene_sets)
-    trained = DGD.load(model)
-    saved = None if normal is None else SavedNormal.read(normal)
-    checked = (
-        None
-        if healthy is None
-        else _calibration(
-            terminal,
-            trained,
-            healthy,
-            replace(reading, where=None),
-            min_shared=min_shared,
-            gene_table=gene_table,
-        )
-    )
+    page: dict[str, Any] = {
+        "calibration": None,
+        "title": title or DEFAULT_TITLE,
+        "thresholds": Thresholds(padj, log2fc),
+        "gene_sets": None if not gene_sets else tl.read_gene_sets(gene_sets),
+    }
+    finding = Finding.checked(model, normal, point=point, min_shared=min_shared, **searching)
+    opened = partial(open_named, terminal, genes=finding.model.genes, gene_table=gene_table)
+    if healthy is not None:
+        with opened(healthy, replace(reading, where=None)) as rows:
+            page["calibration"] = _calibration(terminal, finding, rows)
     news = Announcement(output)
-    with (
-        open_rows(terminal, counts, reading, genes=trained.genes) as rows,
-        named_as(terminal, rows, trained.genes, gene_table) as query,
-    ):
-        found = (
-            search(terminal, trained, query, point=point, min_shared=min_shared, **searching)
-            if saved is None
-            else recall(terminal, trained, query, saved=saved, min_shared=min_shared)
-        )
-        with found as pairs:
-            write_page(
-                trained,
-                pairs,
-                output,
-                title=title or DEFAULT_TITLE,
-                thresholds=thresholds,
-                calibration=checked,
-                gene_sets=sets,
-                testing={},
-            )
+    with opened(counts, reading) as query:
+        _write(terminal, finding, query, output, page)
     news.say(terminal, since=start)
     if output.stat().st_size > _LARGE:
         terminal.say("warning: so large a page opens slowly; make several with --where")
 
 
-def _calibration(
-    terminal: Terminal,
-    model: "DGD",
-    healthy: Path,
-    reading: Reading,
-    *,
-    min_shared: float,
-    gene_table: Path | None,
-) -> "CalibrationReport":
+def _calibration(terminal: Terminal, finding: "Finding", healthy: "CountRows") -> "CalibrationReport":
     from pydgd import calibration_report
-    from pydgd.cli.counts import open_rows
-    from pydgd.cli.gene_names import named_as
 
-    with (
-        open_rows(terminal, healthy, reading, genes=model.genes) as given,
-        named_as(terminal, given, model.genes, gene_table) as rows,
-        terminal.progress("calibration", "samples") as progress,
-    ):
-        return calibration_report(model, rows, min_shared=min_shared, progress=progress)
+    with terminal.progress("calibration", "samples") as progress:
+        return calibration_report(finding.model, healthy, min_shared=finding.min_shared, progress=progress)
+
+
+def _write(
+    terminal: Terminal, finding: "Finding", query: "CountRows", output: Path, page: Mapping[str, Any]
+) -> None:
+    from pydgd.report.write import write_page
+
+    with finding.of(terminal, query) as pairs:
+        write_page(finding.model, pairs, output, testing={}, **page)

@@ -3,7 +3,8 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,79 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from pydgd.cli.counts import open_rows
 from pydgd.cli.fit_flags import close_normal_news
-from pydgd.cli.gene_names import named_as
+from pydgd.cli.gene_names import open_named
 from pydgd.cli.progress import Progress, duration
 from pydgd.cli.reading import Reading
 from pydgd.cli.sharing import Shared, gathered
 from pydgd.cli.terminal import Terminal
 from pydgd.data import CountRows, GeneMatch, match_genes
 from pydgd.dgd import DGD
-from pydgd.inference import ClosestNormal, SavedNormal
+from pydgd.inference import ClosestNormal, SavedNormal, SearchOptions
+from pydgd.inference.posterior import check_point
 from pydgd.training.ranks import ALONE, Ranks
 from pydgd.words import plural
 
 Pairs = Iterator[tuple[AnnData, ClosestNormal]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a command comes by closest normals: by a search, or out of a file.
+
+    Attributes:
+        model: The trained model.
+        saved: What `pydgd closest-normal` wrote, for closest normals out of it.
+        point: What stands for the closest normal, for a search.
+        min_shared: Share of the model's genes that the query must have.
+        options: Other arguments of `DGD.closest_normal_chunks`, for a search.
+    """
+
+    model: DGD
+    saved: SavedNormal | None
+    point: str
+    min_shared: float
+    options: dict[str, Any]
+
+    @classmethod
+    def checked(
+        cls,
+        model: Path,
+        normal: Path | None,
+        *,
+        point: str,
+        min_shared: float,
+        **options: Any,  # noqa: ANN401
+    ) -> "Finding":
+        """Check what the user said of it, then read the files.
+
+        Args:
+            model: The model's file or name.
+            normal: What `pydgd closest-normal` wrote; None for a search.
+            point: As above.
+            min_shared: As above.
+            **options: Of the search.
+
+        Raises:
+            PyDGDError: If an option is not allowed or a file cannot be read.
+        """
+        check_point(point)
+        SearchOptions(**options)
+        trained = DGD.load(model)
+        return cls(trained, None if normal is None else SavedNormal.read(normal), point, min_shared, options)
+
+    def of(self, terminal: Terminal, query: CountRows, ranks: Ranks = ALONE) -> AbstractContextManager[Pairs]:
+        """Closest normals of some counts, with progress; the errors are those of `search` and `recall`.
+
+        Args:
+            terminal: Where progress is shown.
+            query: The counts.
+            ranks: Processes that share the samples.
+        """
+        how: dict[str, Any] = {"min_shared": self.min_shared, "ranks": ranks}
+        if self.saved is not None:
+            return recall(terminal, self.model, query, saved=self.saved, **how)
+        return search(terminal, self.model, query, point=self.point, **how, **self.options)
 
 
 @contextmanager
@@ -54,7 +114,7 @@ def search(
     start = time.monotonic()
     fits: list[pd.DataFrame] = []
     shared = Shared.of(counts, ranks, n_genes=max(counts.n_vars, len(model.genes)))
-    with terminal.progress("closest normal", "samples") as report:
+    with terminal.progress(_share("closest normal", ranks), "samples") as report:
         found = model.closest_normal_chunks(shared.counts, chunk_size=shared.size, progress=report, **how)
         yield _with_counts(shared.counts, found if shared.counts.n_obs else (), fits)
     fits = gathered(fits, ranks)
@@ -87,8 +147,7 @@ def search_file(
         **how: Other arguments of `DGD.closest_normal_chunks`.
     """
     with (
-        open_rows(terminal, path, reading, genes=model.genes) as given,
-        named_as(terminal, given, model.genes, gene_table) as query,
+        open_named(terminal, path, reading, genes=model.genes, gene_table=gene_table) as query,
         search(terminal, model, query, **how) as pairs,
     ):
         yield pairs
@@ -123,10 +182,15 @@ def recall(
     match = match_genes(counts.labels, model.genes, min_shared=min_shared)
     saved.check(model_sha256=model.record.content_hash, sample_names=counts.obs.index, match=match)
     shared = Shared.of(counts, ranks, n_genes=max(counts.n_vars, len(model.genes)))
-    with terminal.progress("testing", "samples") as report:
+    with terminal.progress(_share("testing", ranks), "samples") as report:
         yield _recalled(model, shared, saved, match, report)
     if news := close_normal_news(saved.fit.loc[counts.obs.index]):
         terminal.say(news)
+
+
+def _share(work: str, ranks: Ranks) -> str:
+    """What progress is about: of several processes each counts its own samples."""
+    return work if ranks.size == 1 else f"{work}, share of process {ranks.index + 1} of {ranks.size}"
 
 
 def _with_counts(counts: CountRows, normals: Iterable[ClosestNormal], fits: list[pd.DataFrame]) -> Pairs:

@@ -50,7 +50,7 @@ def simulate(
     from pydgd.data import simulate_cohort
     from pydgd.data.h5ad_writer import write_h5ad
     from pydgd.data.memory import check_memory
-    from pydgd.demo import make_folder
+    from pydgd.files import make_folder
 
     n_healthy = simulation["n_tissues"] * simulation["n_per_tissue"]
     n_samples = n_healthy + simulation["n_changed"] + simulation["n_unchanged"]

@@ -84,7 +84,8 @@ def train(
         _check_search_table(search_table, counts, search=search)
     from pydgd.config import training_config
 
-    options = training_config(**to_config(training, seed=seed)).model_dump()
+    config = training_config(**to_config(training, seed=seed))
+    options = config.model_dump()
     from pydgd.cli.fitting import Fitting, in_memory
     from pydgd.training import Hardware
 
@@ -92,7 +93,7 @@ def train(
 
     with (
         Fitting.joined(terminal, output, minutes=checkpoint_every, resume=resume) as fitting,
-        fitting.opened(counts, reading, stream=stream) as data,
+        fitting.opened(counts, reading, config, stream=stream) as data,
     ):
         if search:
             from pydgd.cli.capacity import searched

@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,10 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from pydgd.data.blocks import by_rows, row_blocks
+from pydgd.data.memory import check_memory
 from pydgd.data.mismatch import mismatch_error
 from pydgd.errors import ConfigError, NamesError
+from pydgd.words import plural
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +47,15 @@ class AlignedCounts:
         """How many genes of the model the data lack."""
         return int(self.measured.size - self.measured.sum())
 
+    def taken(self, rows: NDArray[np.intp]) -> "AlignedCounts":
+        """Some of the samples.
+
+        Args:
+            rows: Their numbers.
+        """
+        names = tuple(self.sample_names[row] for row in rows)
+        return replace(self, counts=self.counts[rows], sample_names=names)
+
 
 @dataclass(frozen=True, eq=False)
 class GeneMatch:
@@ -70,7 +81,15 @@ class GeneMatch:
 
         Args:
             adata: Checked counts with the columns that were matched.
+
+        Raises:
+            TooLargeError: If memory does not hold them, which are dense whatever they were.
         """
+        check_memory(
+            adata.n_obs * len(self.genes) * np.dtype(np.float32).itemsize,
+            f"holding counts of {plural(adata.n_obs, 'sample')} x {plural(len(self.genes), 'gene')}",
+            "give fewer samples at a time",
+        )
         return AlignedCounts(
             counts=_gather(adata, self.places[self.measured], self.measured),
             measured=self.measured,

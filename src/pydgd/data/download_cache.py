@@ -10,6 +10,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydgd.errors import ConfigError
+
 try:
     import fcntl
 except ImportError:  # Windows has no advisory locks; two runs at once may there fetch a file twice.
@@ -20,9 +22,22 @@ def cache_folder() -> Path:
     """Where downloads are kept unless the user says otherwise.
 
     ``PYDGD_CACHE`` if it is set, else ``pydgd`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
+
+    Raises:
+        ConfigError: If none is set and the system knows no home of this user.
     """
     own, shared = os.environ.get("PYDGD_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(own) if own else (Path(shared) if shared else Path.home() / ".cache") / "pydgd"
+    return Path(own) if own else (Path(shared) if shared else _home() / ".cache") / "pydgd"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigError(
+            "there is no place for downloads: this user has no home folder (HOME is not set); set "
+            "PYDGD_CACHE to a folder"
+        ) from error
 
 
 class CachedFile:

@@ -17,6 +17,7 @@ import pandas as pd
 # Private, but the only name of what anndata says of parts whose kind it does not know.
 from anndata._io.specs.registry import IORegistryError
 from anndata.io import read_elem, sparse_dataset
+from numpy.typing import NDArray
 from scipy import sparse
 
 from pydgd.data.blocks import LazyRows, Matrix
@@ -138,11 +139,11 @@ def anndata_parts(file: Any, path: Path, layer: str | None) -> Parts:  # noqa: A
 def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or group of h5py or zarr
     """What of a dataset or group can be read by rows stays where it is."""
     if getattr(stored, "ndim", 0) == 2:
-        rows = LazyRows.of(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path))
-        return replace(rows, source=str(path), row_bytes=float(rows.shape[1] * rows.dtype.itemsize))
+        rows = _named(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path), path)
+        return replace(rows, row_bytes=float(rows.shape[1] * rows.dtype.itemsize))
     if stored.attrs.get("encoding-type") == "csr_matrix":
-        rows = LazyRows.of(_CsrRows(stored))
-        return replace(rows, source=str(path), row_bytes=_sparse_bytes(stored) / max(1, rows.shape[0]))
+        rows = _named(_CsrRows(stored), path)
+        return replace(rows, row_bytes=_sparse_bytes(stored) / max(1, rows.shape[0]))
     # By columns: turned into rows in memory, where both are for a while.
     check_memory(
         2 * _sparse_bytes(stored),
@@ -156,6 +157,17 @@ def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or
         )
     sound: Matrix = _sound(whole)
     return sound
+
+
+def _named(stored: Any, path: Path) -> LazyRows:  # noqa: ANN401  # whatever has rows to slice
+    """Its rows, whose damage is told whenever they are read."""
+    rows = LazyRows.of(stored)
+
+    def fetch(places: slice | NDArray[np.intp]) -> Any:  # noqa: ANN401  # array or CSR
+        with damage_named(path):
+            return rows.fetch(places)
+
+    return replace(rows, fetch=fetch, source=str(path))
 
 
 def _sparse_bytes(stored: Any) -> int:  # noqa: ANN401  # a group of h5py or zarr
@@ -172,6 +184,8 @@ class _CsrRows:
     def __init__(self, stored: Any) -> None:  # noqa: ANN401  # a group of h5py or zarr
         self._stored = sparse_dataset(stored)
         self.shape, self.dtype = self._stored.shape, self._stored.dtype
+        if len(self.shape) != 2:
+            raise ValueError(f"the shape of a sparse matrix is two numbers, got {self.shape}")
 
     def __getitem__(self, rows: Any) -> Any:  # noqa: ANN401  # a slice or numbers; CSR
         return _sound(self._stored[rows])

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from pydgd.data.download_cache import cache_folder
-from pydgd.errors import ModelFileError
+from pydgd.errors import ConfigError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,11 @@ _MODEL = ".dgd"
 
 
 def fetched_folder() -> Path:
-    """Where models are that were fetched."""
+    """Where models are that were fetched.
+
+    Raises:
+        ConfigError: If there is no place for downloads.
+    """
     return cache_folder() / "models"
 
 
@@ -28,7 +32,7 @@ def named_models() -> dict[str, Path]:
         >>> named_models()["normal-tissues"].name
         'normal-tissues.dgd'
     """
-    return _models(fetched_folder()) | _models(SHIPPED)
+    return _fetched() | _models(SHIPPED)
 
 
 def is_model_name(path: str | PathLike[str]) -> bool:
@@ -67,6 +71,14 @@ def find_model(path: str | PathLike[str]) -> Path:
         f"{path} does not exist; give a model file, e.g. one written by `pydgd train`, or the name of a "
         f"model ({', '.join(models)}){meant}"
     )
+
+
+def _fetched() -> dict[str, Path]:
+    """None where there is no place for downloads: what comes with PyDGD is found without one."""
+    try:
+        return _models(fetched_folder())
+    except ConfigError:
+        return {}
 
 
 def _models(folder: Path) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from pydgd.data.delimited import read_delimited
 from pydgd.data.duplicates import with_genes_summed
 from pydgd.data.formats import OPENERS, detect_format
 from pydgd.data.growing import ZARR_MARKS
-from pydgd.data.hdf5 import anndata_parts, damage_named, open_h5ad, open_zarr
+from pydgd.data.hdf5 import anndata_parts, open_h5ad, open_zarr
 from pydgd.data.orientation import anndata_is_turned, genes_in_rows, header_is_a_row
 from pydgd.data.pipelines import (
     Source,
@@ -107,9 +107,7 @@ def read_counts(
         empty_samples=empty_samples,
     )  # fmt: skip
     with _opened(path, options) as parts, _file_named(path):
-        with damage_named(path):
-            held = parts.in_memory()
-        return held.checked(round_counts=round_counts)
+        return parts.in_memory().checked(round_counts=round_counts)
 
 
 @contextmanager
@@ -162,7 +160,7 @@ def open_counts(
         empty_samples=empty_samples,
     )  # fmt: skip
     with _opened(path, options) as parts:
-        with _file_named(path), damage_named(path):
+        with _file_named(path):
             counts = CountRows.checked(parts, round_counts=round_counts)
         yield counts
 
@@ -249,8 +247,7 @@ def _anndata(file: Any, path: Path, options: ReadOptions) -> Parts:  # noqa: ANN
     rows, columns = parts.obs.index.tolist(), parts.var.index.tolist()
     turned, why = anndata_is_turned(rows, columns, orient=options.orient, genes=options.genes)
     _say(path, turned=turned, why=why)
-    with damage_named(path):
-        return parts.transposed() if turned else parts
+    return parts.transposed() if turned else parts
 
 
 def _say(path: Path, *, turned: bool, why: str) -> None:

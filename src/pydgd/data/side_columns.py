@@ -52,7 +52,8 @@ def without_side_columns(parts: Parts, *, genes: frozenset[str] = frozenset()) -
 
     Returns:
         Facts of genes are in `var`, labels of samples in `obs`, and rows such as ``__no_feature`` are gone;
-        what was done is logged. Names that are unlike the others' ids are logged as a warning and stay.
+        what was done is logged. Names that are unlike the others' ids are logged as a warning and stay, and
+        so does a sample that is the sum of the others.
     """
     parts = _without_samples(parts)
     names = parts.var.index
@@ -70,6 +71,7 @@ def without_side_columns(parts: Parts, *, genes: frozenset[str] = frozenset()) -
     if not kept.all():
         parts = replace(parts, matrix=matrix[:, kept], obs=obs, var=parts.var[kept])
     _warn_of_strangers(parts.var.index, genes)
+    _warn_of_totals(parts)
     return parts
 
 
@@ -100,3 +102,18 @@ def _warn_of_strangers(names: pd.Index, genes: frozenset[str]) -> None:
             len(strange),
             ", ".join(strange[:3]),
         )
+
+
+def _warn_of_totals(parts: Parts) -> None:
+    """A column of sums passes for a sample; of two samples each is the sum of the other if they are alike."""
+    matrix: Any = parts.matrix
+    if len(parts.obs) < 3:
+        return
+    reads, sums = matrix.sum(axis=1, dtype=np.float64), matrix.sum(axis=0, dtype=np.float64)
+    for row in np.flatnonzero(2 * reads == reads.sum()):
+        if np.array_equal(2.0 * matrix[row], sums):
+            _log.warning(
+                "%r has the sum of all other samples' counts for every gene; it is taken for a sample: drop "
+                "it if it is a total",
+                str(parts.obs.index[int(row)]),
+            )

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pydgd.checkpoints import ModelRecord
 from pydgd.core.latent import LatentPrior
 
 N_NEIGHBOURS = 5
@@ -40,6 +41,15 @@ class TrainingSamples:
         self._labels = None if labels is None else np.array(labels)
         names, self._content = _components(prior, representations, labels)
         self._names = np.array(names)
+
+    @classmethod
+    def of(cls, record: ModelRecord) -> "TrainingSamples":
+        """Those of a model.
+
+        Args:
+            record: The model with what is kept beside it.
+        """
+        return cls(record.model.prior, record.representations, record.labels)
 
     def distances(self, z: Float[Tensor, "n latent"]) -> Float[np.ndarray, " n"]:
         """Distance of each position to its fifth nearest training sample, (N,).

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How representations are searched, and how hard."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
+from typing import Any
 
 from pydgd.errors import ConfigError
 
@@ -73,6 +74,24 @@ class SearchOptions:
                 raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if not 0 < self.tolerance < float("inf"):
             raise ConfigError(f"tolerance must be > 0 and finite, in nats, got {self.tolerance!r}")
+
+
+def overruled(options: SearchOptions | None, **asked: str | None) -> SearchOptions:
+    """Options with what was asked for by itself.
+
+    Args:
+        options: None for the usual ones.
+        **asked: Fields of `SearchOptions`; None for what was not asked for.
+
+    Raises:
+        ConfigError: As `SearchOptions` does.
+
+    Example:
+        >>> overruled(None, likelihood="contaminated", scaling=None).likelihood
+        'contaminated'
+    """
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return replace(options or SearchOptions(), **given)
 
 
 def is_whole(value: object, *, least: int) -> bool:

@@ -8,13 +8,32 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from pydgd.checkpoints import ModelRecord
 from pydgd.core.model import JointModel
 from pydgd.data import AlignedCounts
+from pydgd.errors import ConfigError
 from pydgd.inference.decoding import decode
 from pydgd.inference.departure import Components, Departure, Place, departure
 from pydgd.inference.result import ClosestNormal
 from pydgd.inference.uncertainty import log_mean_variance
 from pydgd.stats.calibrated import NullModel
+
+POINTS = ("posterior", "map")
+"""What `DGD.closest_normal` can return: ``posterior``, which takes out by how much the whole sample departs
+from healthy ones, or ``map``, the decoded most probable representation."""
+
+
+def check_point(point: str) -> None:
+    """Refuse a point that `DGD.closest_normal` does not know.
+
+    Args:
+        point: One of `POINTS`.
+
+    Raises:
+        ConfigError: If it is another.
+    """
+    if point not in POINTS:
+        raise ConfigError(f"point must be one of {', '.join(POINTS)}, got {point!r}")
 
 
 class Posterior:
@@ -42,6 +61,18 @@ class Posterior:
         # of threads moved the departure by 5e-6 and log2 means by 2e-5.
         decoder = model.decoder
         self._decoder = decoder if len(decoder.trunk) else copy.deepcopy(decoder).double()
+
+    @classmethod
+    def calibrated(cls, record: ModelRecord) -> "Posterior | None":
+        """By what a model's calibration says; None if it has none.
+
+        Args:
+            record: The model with what is kept beside it.
+        """
+        known = record.calibration
+        if known is None:
+            return None
+        return cls(record.model, misfit_limit=known.misfit_limit, log_r=known.log_r, null=known.null)
 
     def of(self, normal: ClosestNormal, query: AlignedCounts) -> ClosestNormal:
         """The closest normals where the samples' departure is taken out of them.

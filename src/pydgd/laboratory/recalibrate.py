@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from pydgd.checkpoints import with_content_hash
 from pydgd.checkpoints.calibration import Calibration
@@ -14,12 +14,10 @@ from pydgd.data import AlignedCounts
 from pydgd.dgd import DGD
 from pydgd.inference import ClosestNormal, SearchOptions
 from pydgd.inference.closest_normal import find_and_decode
-from pydgd.inference.departure import misfit, telling_genes
 from pydgd.inference.posterior import Posterior
 from pydgd.laboratory.shift import SeenSamples, shifted
-from pydgd.stats import mid_p_residuals
-from pydgd.stats.calibrated import Expected, NullModel
-from pydgd.training.calibration import USUAL, trained_log_r
+from pydgd.stats.calibrated import NullModel
+from pydgd.training.calibration import USUAL, expectations, misfits, trained_log_r
 
 _log = logging.getLogger(__name__)
 
@@ -55,12 +53,14 @@ def recalibrated(
         rows = np.arange(first, n_samples, FOLDS)
         others = np.setdiff1d(np.arange(n_samples), rows)
         own = shifted(model, seen.offsets(others), n_samples=len(others))
-        some = _taken(counts, rows)
+        some = counts.taken(rows)
         folds.append(_Fold(own, some, find_and_decode(own.record.model, some, options=options)))
     limit = float(np.quantile([value for fold in folds for value in _misfits(fold)], USUAL))
     known = adapted.record.calibration
     try:
-        null = NullModel.of([pair for fold in folds for pair in _expectations(fold, limit)])
+        null = NullModel.of(
+            [pair for fold in folds for pair in expectations(fold.counts, _normal(fold, limit))]
+        )
     except ValueError as error:
         _log.warning("the null distribution of the first laboratory is kept: %s", error)
         return adapted
@@ -69,39 +69,17 @@ def recalibrated(
     return DGD(with_content_hash(replace(adapted.record, calibration=calibration)))
 
 
-def _taken(counts: AlignedCounts, rows: Int[np.ndarray, " some"]) -> AlignedCounts:
-    names = tuple(counts.sample_names[row] for row in rows)
-    return replace(counts, counts=counts.counts[rows], sample_names=names)
-
-
 def _log_r(fold: _Fold) -> Float[np.ndarray, " genes"] | None:
     known = fold.model.record.calibration
     return None if known is None else known.log_r
 
 
 def _misfits(fold: _Fold) -> list[float]:
-    """Misfit of each sample, by its measured genes; 1 if these cannot tell."""
-    seen, log_r, misfits = fold.counts.measured, _log_r(fold), []
-    for i, x in enumerate(fold.counts.counts[:, seen].astype(np.float64)):
-        mu = fold.found.means[i, seen].astype(np.float64)
-        r = (fold.found.dispersions(i) if log_r is None else np.exp(log_r))[seen]
-        told = telling_genes(mu)
-        misfits.append(misfit(mid_p_residuals(x[told], mu[told], r[told])) if len(told) else 1.0)
-    return misfits
+    """Misfit of each sample; 1 if its genes cannot tell."""
+    return [1.0 if value is None else value for value in misfits(fold.counts, fold.found, _log_r(fold))]
 
 
-def _expectations(fold: _Fold, limit: float) -> list[tuple[Float[np.ndarray, " genes"], Expected]]:
-    """Reads of each sample's measured genes, and what its closest normal expects of them."""
+def _normal(fold: _Fold, limit: float) -> ClosestNormal:
+    """The samples' closest normals, where a misfit up to the limit is usual."""
     posterior = Posterior(fold.model.record.model, misfit_limit=limit, log_r=_log_r(fold))
-    normal, seen, pairs = posterior.of(fold.found, fold.counts), fold.counts.measured, []
-    assert normal.departure is not None
-    assert normal.log_mean_variance is not None
-    for i, x in enumerate(fold.counts.counts[:, seen].astype(np.float64)):
-        expected = Expected(
-            normal.means[i, seen].astype(np.float64),
-            normal.dispersions(i)[seen],
-            normal.log_mean_variance[i, seen].astype(np.float64),
-            float(normal.departure[i]),
-        )
-        pairs.append((x, expected))
-    return pairs
+    return posterior.of(fold.found, fold.counts)

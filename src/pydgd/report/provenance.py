@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from pydgd.dgd import DGD, versions
+from pydgd.checkpoints.versions import versions
+from pydgd.dgd import DGD
 from pydgd.report.samples import Samples
 from pydgd.stats import CalibrationReport
 from pydgd.stats.calibration_report import reads

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydgd.stats.arguments import SMALLEST_MEAN, FloatArray, Numbers, broadcast_arguments
 from pydgd.stats.calibrated import Expected, NullModel
 from pydgd.stats.comparison import Comparison, compare
-from pydgd.stats.eligibility import eligible_down, eligible_up
+from pydgd.stats.eligibility import check_level, eligible_down, eligible_up
 from pydgd.stats.local_fdr import local_fdr
 from pydgd.stats.multiple_testing import check_adjust, log_adjusted_p
 from pydgd.stats.residuals import normal_quantile
@@ -50,8 +50,7 @@ class Settings:
         """Refuse what would fail only after the first sample."""
         check_rule(self.rule)
         check_adjust(self.adjust)
-        if not 0 < self.level <= 1:
-            raise ValueError(f"level is {self.level}; allowed is 0 < level <= 1, a p-value such as 0.05.")
+        check_level(self.level)
         if not 0 < self.pseudocount < np.inf:
             raise ValueError(f"pseudocount is {self.pseudocount}; allowed is a finite value > 0, like 0.5.")
         if self.padj_below is not None and not 0 < self.padj_below <= 1:

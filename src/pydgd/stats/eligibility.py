@@ -35,9 +35,9 @@ def eligible_down(
         >>> eligible_down([1.0, 10.0, 1000.0], 2.0, level=0.05)
         array([False,  True,  True])
     """
-    log_level = _log_level(level)
+    check_level(level)
     log_p, _ = log_p_value(0, mu, r, rule=rule)
-    return np.asarray((log_p <= log_level) & (rule != "up"))
+    return np.asarray((log_p <= np.log(level)) & (rule != "up"))
 
 
 def eligible_up(
@@ -63,13 +63,20 @@ def eligible_up(
         >>> eligible_up([0.01, 10.0], 2.0, level=0.05)
         array([ True,  True])
     """
-    _log_level(level)
+    check_level(level)
     check_rule(rule)
     reads, _, _ = broadcast_arguments(0, mu, r)
     return np.full(reads.shape, rule != "down")
 
 
-def _log_level(level: float) -> float:
+def check_level(level: float) -> None:
+    """Refuse what is no p-value to be reached.
+
+    Args:
+        level: Above 0 and at most 1.
+
+    Raises:
+        ValueError: If it is not.
+    """
     if not 0 < level <= 1:
         raise ValueError(f"level is {level}; allowed is 0 < level <= 1, a p-value such as 0.05.")
-    return float(np.log(level))

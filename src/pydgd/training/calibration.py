@@ -87,15 +87,12 @@ def calibration_of(
     Returns:
         The calibration; None if there are too few residuals.
     """
-    refitted = found if log_r is None else replace(found, r=np.exp(log_r))
-    limit = float(np.quantile(_misfits(held_out, refitted), USUAL))
+    # Where no sample can tell, the limit is that of a model that is true.
+    known = [value for value in misfits(held_out, found, log_r) if value is not None] or [1.0]
+    limit = float(np.quantile(known, USUAL))
     normal = Posterior(model, misfit_limit=limit, log_r=log_r).of(found, held_out)
-    samples = [
-        (held_out.counts[i].astype(np.float64), _expected(normal, i))
-        for i in range(len(held_out.sample_names))
-    ]
     try:
-        return Calibration(log_r, limit, NullModel.of(samples))
+        return Calibration(log_r, limit, NullModel.of(expectations(held_out, normal)))
     except ValueError as error:
         _log.warning("p-values will be those of the negative binomial, too small on new samples: %s", error)
         return None
@@ -139,23 +136,43 @@ def cross_fitted_log_r(
     return refitted_log_r(x, mu, trained).numpy()
 
 
-def _expected(normal: ClosestNormal, i: int) -> Expected:
+def misfits(
+    counts: AlignedCounts, found: ClosestNormal, log_r: Float[np.ndarray, " genes"] | None
+) -> list[float | None]:
+    """Misfit of each sample by its measured genes; None where too few have reads enough to tell.
+
+    Args:
+        counts: Healthy samples.
+        found: Their most probable points.
+        log_r: Natural log of each gene's r; None to keep the decoder's.
+    """
+    refitted, seen = found if log_r is None else replace(found, r=np.exp(log_r)), counts.measured
+    values: list[float | None] = []
+    for i, x in enumerate(counts.counts):
+        mu, r = refitted.means[i, seen].astype(np.float64), refitted.dispersions(i)[seen]
+        told = telling_genes(mu)
+        values.append(misfit(mid_p_residuals(x[seen][told], mu[told], r[told])) if len(told) else None)
+    return values
+
+
+def expectations(
+    counts: AlignedCounts, normal: ClosestNormal
+) -> list[tuple[Float[np.ndarray, " genes"], Expected]]:
+    """Reads of each sample's measured genes, and what its closest normal expects of them.
+
+    Args:
+        counts: Healthy samples.
+        normal: Their closest normals, with departure and uncertainty.
+    """
     assert normal.departure is not None
     assert normal.log_mean_variance is not None
-    return Expected(
-        normal.means[i].astype(np.float64),
-        normal.dispersions(i),
-        normal.log_mean_variance[i].astype(np.float64),
-        float(normal.departure[i]),
-    )
-
-
-def _misfits(held_out: AlignedCounts, found: ClosestNormal) -> list[float]:
-    """Misfit of each sample that has genes enough to tell; 1 if none has."""
-    misfits = []
-    for i, (x, mean) in enumerate(zip(held_out.counts, found.means, strict=True)):
-        mu = mean.astype(np.float64)
-        genes = telling_genes(mu)
-        if len(genes):
-            misfits.append(misfit(mid_p_residuals(x[genes], mu[genes], found.dispersions(i)[genes])))
-    return misfits or [1.0]
+    seen, pairs = counts.measured, []
+    for i, x in enumerate(counts.counts):
+        expected = Expected(
+            normal.means[i, seen].astype(np.float64),
+            normal.dispersions(i)[seen],
+            normal.log_mean_variance[i, seen].astype(np.float64),
+            float(normal.departure[i]),
+        )
+        pairs.append((x[seen].astype(np.float64), expected))
+    return pairs

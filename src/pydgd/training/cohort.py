@@ -2,13 +2,15 @@
 """Healthy samples made ready for training: genes chosen, depths known, some samples held out."""
 
 import logging
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from pydgd.config import TrainingConfig
@@ -16,20 +18,34 @@ from pydgd.data import (
     AlignedCounts,
     CountRows,
     align_to_genes,
-    detected_genes,
+    as_counts,
+    count_rows,
     match_genes,
     scaling_factors,
     typical_profile,
 )
 from pydgd.data.blocks import LazyRows, Matrix
-from pydgd.errors import ConfigError, TrainingError
+from pydgd.data.memory import check_memory
+from pydgd.errors import TooLargeError
 from pydgd.training.counts import CountsInMemory, CountsOnDisk, TrainingCounts
+from pydgd.training.samples import modelled_genes, sample_groups, sample_labels, sorted_and_modelled
 from pydgd.training.validation import split_groups
+from pydgd.words import plural
 
 _log = logging.getLogger(__name__)
 
 # Share of the median depth below which a training sample is most likely a failed library.
 SHALLOW = 0.01
+
+WORKING_BYTES = 16
+"""Bytes that training takes at least for every count of a modelled gene, besides the count as it was given.
+
+4 aligned, 4 of the training samples, 8 of their ln k!; measured: 16.3 to 16.7 (float32, int64 and CSR)."""
+
+_STREAM = (
+    "read them part by part (pydgd train --stream; in Python an AnnData opened with backed='r', or "
+    "pydgd.data.open_counts), or give fewer samples"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +76,29 @@ class Cohort:
         return (self.held_out.counts, self.held_out_factors) if len(self.held_out_factors) else None
 
 
+def cohort_of(
+    data: object,
+    config: TrainingConfig,
+    *,
+    sample_names: Iterable[str] | None = None,
+    genes: Iterable[str] | None = None,
+) -> Cohort:
+    """Counts of any kind; those that stay in their file are read in its order.
+
+    Args:
+        data: What `pydgd.data.as_counts` takes, a backed AnnData, or `CountRows`.
+        config: Options of the run.
+        sample_names: Names of the rows of an array.
+        genes: Names of the columns of an array.
+
+    Raises:
+        PyDGDError: As `as_counts`, `cohort_in_memory` and `cohort_on_disk` do.
+    """
+    if isinstance(data, CountRows) or (isinstance(data, AnnData) and data.isbacked):
+        return cohort_on_disk(count_rows(data), config)
+    return cohort_in_memory(as_counts(data, sample_names=sample_names, genes=genes), config)
+
+
 def cohort_in_memory(adata: AnnData, config: TrainingConfig) -> Cohort:
     """Counts in memory; samples and genes are sorted by name, so that their order changes nothing.
 
@@ -70,10 +109,11 @@ def cohort_in_memory(adata: AnnData, config: TrainingConfig) -> Cohort:
     Raises:
         ConfigError: If a column that an option names is not there.
         CountsError: If a sample has too few reads for a scaling factor.
+        TooLargeError: If memory does not hold them as training needs them.
         TrainingError: If fewer than two genes have reads.
     """
-    adata = adata[adata.obs_names.argsort(), adata.var_names.argsort()]
-    adata = adata[:, modelled_genes(adata.X, config)]
+    adata = sorted_and_modelled(adata, config)
+    _check_memory(WORKING_BYTES * adata.n_obs * adata.n_vars, *adata.shape)
     aligned = align_to_genes(adata, list(adata.var_names))
     profile, factors = _depths(aligned.counts, config, aligned.sample_names)
     _warn_of_shallow_samples(aligned.counts.sum(axis=1), aligned.sample_names)
@@ -82,14 +122,37 @@ def cohort_in_memory(adata: AnnData, config: TrainingConfig) -> Cohort:
         torch.as_tensor(aligned.counts[train], dtype=torch.float32),
         torch.as_tensor(factors[train], dtype=torch.float32),
     )
-    rest = AlignedCounts(
-        counts=aligned.counts[held_out],
-        measured=aligned.measured,
-        sample_names=tuple(adata.obs_names[held_out]),
-        genes=aligned.genes,
-        n_dropped=0,
-    )
+    rest = aligned.taken(held_out)
     return _cohort(training, rest, adata.obs, config, train, factors[held_out], profile)
+
+
+def check_fits(counts: CountRows, config: TrainingConfig, *, n_processes: int = 1) -> None:
+    """Refuse now what could not be trained on in memory, before it is read into it.
+
+    Args:
+        counts: Still in their file; read once more, if need be, to see how many genes are modelled.
+        config: Options of the run.
+        n_processes: Of this machine, each of which holds all counts.
+
+    Raises:
+        TooLargeError: If memory does not hold them as training needs them.
+        TrainingError: If fewer than two genes have reads.
+    """
+    with suppress(TooLargeError):
+        # What has room even if all genes are modelled need not be read once more.
+        _check_working_memory(counts, counts.n_vars, n_processes)
+        return
+    _check_working_memory(counts, int(modelled_genes(counts.matrix, config).sum()), n_processes)
+
+
+def _check_working_memory(counts: CountRows, n_genes: int, n_processes: int) -> None:
+    per_sample = counts.matrix.row_bytes + WORKING_BYTES * n_genes
+    _check_memory(n_processes * counts.n_obs * per_sample, counts.n_obs, n_genes, counts.matrix.source)
+
+
+def _check_memory(n_bytes: int | float, n_samples: int, n_genes: int, source: str = "") -> None:
+    what = f"training in memory on {plural(n_samples, 'sample')} x {plural(n_genes, 'modelled gene')}"
+    check_memory(n_bytes, f"{source}: {what}" if source else what, _STREAM)
 
 
 def cohort_on_disk(counts: CountRows, config: TrainingConfig) -> Cohort:
@@ -156,24 +219,6 @@ def _split(obs: pd.DataFrame, config: TrainingConfig) -> tuple[NDArray[np.intp],
     return split_groups(sample_groups(obs, config), share=config.validation, seed=config.validation_seed)
 
 
-def modelled_genes(counts: Matrix, config: TrainingConfig) -> Bool[np.ndarray, " genes"]:
-    """Genes that are seen in enough samples."""
-    seen = detected_genes(counts, min_share=config.min_detected)
-    n_samples, n_genes = counts.shape
-    if seen.sum() < 2:
-        raise TrainingError(
-            f"training needs at least 2 genes: {seen.sum()} of {n_genes:,} has reads in more than "
-            f"{config.min_detected:.0%} of the {n_samples} samples; lower min_detected or check the counts"
-        )
-    _log.info(
-        "modelling %d of %d genes, those seen in more than %.0f %% of the samples",
-        seen.sum(),
-        n_genes,
-        100 * config.min_detected,
-    )
-    return seen
-
-
 def _warn_of_shallow_samples(reads: np.ndarray, sample_names: tuple[str, ...]) -> None:
     shallow = np.flatnonzero(reads < SHALLOW * np.median(reads))
     if shallow.size:
@@ -184,26 +229,3 @@ def _warn_of_shallow_samples(reads: np.ndarray, sample_names: tuple[str, ...]) -
             sample_names[shallow[0]],
             reads[shallow[0]],
         )
-
-
-def _column(obs: pd.DataFrame, name: str | None, *, usual: str, option: str) -> pd.Series | None:
-    """A column of `obs` as text, missing values as they are."""
-    if name is not None and name not in obs:
-        raise ConfigError(f"{option} {name!r} is not a column of obs; there are {', '.join(obs.columns)}")
-    found = name or (usual if usual in obs else None)
-    if found is None:
-        return None
-    return pd.Series([np.nan if pd.isna(value) else str(value) for value in obs[found]], obs.index)
-
-
-def sample_groups(obs: pd.DataFrame, config: TrainingConfig) -> list[str]:
-    """Donor of each sample, or its own name."""
-    groups = _column(obs, config.group_key, usual="donor", option="group_key")
-    # A sample of unknown group is a group of its own: together, the unknown would be one large group.
-    return list(obs.index if groups is None else groups.fillna(obs.index.to_series()))
-
-
-def sample_labels(obs: pd.DataFrame, config: TrainingConfig) -> NDArray[np.object_] | None:
-    """Tissue of each sample, ``unknown`` where it is missing; None if no column tells."""
-    labels = _column(obs, config.label_key, usual="tissue", option="label_key")
-    return None if labels is None else labels.fillna("unknown").to_numpy()

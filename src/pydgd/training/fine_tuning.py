@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from pydgd.checkpoints import ModelRecord
+from pydgd.checkpoints import ModelRecord, with_content_hash
+from pydgd.checkpoints.versions import versions
 from pydgd.config import TrainingConfig, training_config
 from pydgd.core.latent import RepresentationLayer
 from pydgd.core.model import JointModel
@@ -21,8 +22,9 @@ from pydgd.training.growth import Grown, grown, padded
 from pydgd.training.keeper import Checkpoints, Keeper
 from pydgd.training.priors import expression_clusters, start_prior
 from pydgd.training.recalibration import recalibrated
-from pydgd.training.replay import Samples, replayed, tensors_of
+from pydgd.training.replay import replayed, tensors_of
 from pydgd.training.result import EpochReport, TrainingResult
+from pydgd.training.samples import Samples
 from pydgd.training.validation import split_groups
 
 USUAL = {"epochs": 20, "learning_rate": 0.01}
@@ -62,7 +64,6 @@ def fine_tuned(
     more_components: int | None = None,
     progress: Callable[[EpochReport], None] | None = None,
     checkpoints: Checkpoints | None = None,
-    facts: Mapping[str, Any] | None = None,
 ) -> ModelRecord:
     """A model that knows new samples as well.
 
@@ -81,10 +82,9 @@ def fine_tuned(
         more_components: By default one per 20 new training samples, at most 30.
         progress: Called after every epoch.
         checkpoints: Where the state of the run is kept, so that it can be resumed.
-        facts: What else decides the run: a state of others is not resumed.
 
     Returns:
-        The record without its content hash; its samples are the old ones, then the new.
+        The record with its content hash; its samples are the old ones, then the new.
 
     Raises:
         ConfigError: If a number to add is below 1.
@@ -99,15 +99,15 @@ def fine_tuned(
     again, watched_again = (None, None) if replay is None else _split(replay, config)
     more = _more(config, learnt, more_dimensions=more_dimensions, more_components=more_components)
     names = [() if part is None else part.counts.sample_names for part in (learnt, again)]
-    known = {"model": record.content_hash, "samples": names, "sizes": more.model_dump(mode="json")}
-    keeping = _Keeping(checkpoints, {**known, **(facts or {})})
+    sizes = more.model_dump(mode="json")
+    known = {"model": record.content_hash, "samples": names, "sizes": sizes, "versions": versions()}
+    keeping = _Keeping(checkpoints, known)
     result = _trained(record, learnt, again, config, more, progress, keeping)
     held_out = [watched] if watched_again is None else [watched_again, watched]
     longer = _record(record, result, learnt, again, n_held_out=sum(len(part.groups) for part in held_out))
-    return recalibrated(
-        longer,
-        training=None if again is None else [again.counts, learnt.counts],
-        held_out=[part.counts for part in held_out],
+    known_again = None if again is None else [again.counts, learnt.counts]
+    return with_content_hash(
+        recalibrated(longer, training=known_again, held_out=[part.counts for part in held_out])
     )
 
 
@@ -137,6 +137,7 @@ def _record(
         "n_training_samples": len(old_names) + len(new.groups),
         "n_held_out_samples": n_held_out + _held_out_before(before, replay),
         "best_epoch": result.best_epoch,
+        "versions": versions(),
         "fine_tuned": [*before.provenance.get("fine_tuned", []), note],
     }
     return replace(

@@ -4,27 +4,22 @@
 import hashlib
 import json
 import logging
-import operator
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from pydgd.errors import CheckpointError
 from pydgd.files import atomic_write
-from pydgd.training.best import Looks
 from pydgd.training.ranks import ALONE, Ranks
-from pydgd.training.result import EpochReport
+from pydgd.training.run_state import put_into, state_of
 
 if TYPE_CHECKING:
     from pydgd.training.engine import Run
@@ -136,14 +131,7 @@ class Keeper:
         if latest is None:
             return False
         self._check(latest)
-        path = self._path(latest["step"])
-        metadata, tensors = _read(path)
-        try:
-            _put_into(run, json.loads(metadata["run"]), tensors)
-        except (AttributeError, LookupError, ValueError, TypeError, RuntimeError, OverflowError) as error:
-            raise CheckpointError(
-                f"{path} is damaged ({str(error)[:200]}); delete {self.options.folder}"
-            ) from error
+        put_into(run, self._path(latest["step"]))
         _log.info("resumed at epoch %d, step %d", run.epoch + 1, run.n_steps)
         return True
 
@@ -163,10 +151,7 @@ class Keeper:
         Raises:
             OutputError: If it cannot be written; the one before it stays.
         """
-        scalars, tensors = _state_of(run)
-        metadata = {"run": json.dumps(scalars)}
-        metadata["sha256"] = _digest(metadata["run"], tensors)
-        content = save(tensors, metadata)
+        content = state_of(run)
         with atomic_write(self._path(run.n_steps)) as temporary:
             temporary.write_bytes(content)
         self._ranks.wait()
@@ -242,91 +227,6 @@ def _latest(folder: Path) -> dict[str, Any] | None:
     return note
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is missing or damaged ({error}); delete {path.parent} to begin anew"
-        ) from error
-    if metadata.get("sha256") != _digest(metadata.get("run", ""), tensors):
-        raise CheckpointError(f"{path} is damaged; delete {path.parent} to begin anew")
-    return metadata, tensors
-
-
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    whole = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        whole.update(name.encode())
-        whole.update(
-            tensors[name].reshape(-1).view(torch.uint8).numpy().data if tensors[name].numel() else b""
-        )
-    return whole.hexdigest()
-
-
 def _fingerprint(value: Any) -> str:  # noqa: ANN401  # whatever JSON or bytes can hold
     content = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _state_of(run: "Run") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Numbers for JSON, and tensors by name."""
-    tensors = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
-    tensors["z"] = run.representations.z
-    tensors["generator"], tensors["global_generator"] = run.epoch_state, torch.get_rng_state()
-    for i, state in enumerate(run.best.states or ()):
-        tensors |= {f"best.{i}.{name}": tensor for name, tensor in state.items()}
-    steps: dict[str, int] = {}
-    for i, optimiser in enumerate(run.optimisers.both):
-        for j, moments in optimiser.state_dict()["state"].items():
-            for name, value in moments.items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimiser.{i}.{j}.{name}"] = value
-                else:
-                    steps[f"optimiser.{i}.{j}.{name}"] = value
-    scalars = {
-        "epoch": run.epoch,
-        "batch": run.batch,
-        "sums": run.sums,
-        "n_steps": run.n_steps,
-        "n_skipped": run.n_skipped,
-        "seconds": run.elapsed,
-        "usual_length": run.optimisers.usual_length,
-        "looks": asdict(run.best.looks),
-        "reports": [list(report) for report in run.reports],
-        "steps": steps,
-    }
-    return scalars, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _put_into(run: "Run", scalars: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    run.model.load_state_dict(_under(tensors, "model."))
-    with torch.no_grad():
-        run.representations.z.copy_(tensors["z"])
-    run.epoch_state = tensors["generator"]
-    torch.set_rng_state(tensors["global_generator"])
-    states = [_under(tensors, f"best.{i}.") for i in range(2)]
-    run.best.states = states if states[0] else None
-    run.best.looks = Looks(**scalars["looks"])
-    for i, optimiser in enumerate(run.optimisers.both):
-        moments = {**_under(tensors, f"optimiser.{i}."), **_under(scalars["steps"], f"optimiser.{i}.")}
-        state: dict[int, dict[str, Any]] = {}
-        for name, value in moments.items():
-            place, _, part = name.partition(".")
-            state.setdefault(int(place), {})[part] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    run.epoch, run.batch, run.n_steps, run.n_skipped = (
-        operator.index(scalars[name]) for name in ("epoch", "batch", "n_steps", "n_skipped")
-    )
-    run.seconds = float(scalars["seconds"])
-    nll, prior_nll, n_seen = scalars["sums"]
-    run.sums = (float(nll), float(prior_nll), operator.index(n_seen))
-    run.optimisers.usual_length = scalars["usual_length"]
-    run.reports = [EpochReport(*report) for report in scalars["reports"]]
-
-
-def _under(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Entries whose names begin so, without it."""
-    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from pydgd.checkpoints import ModelRecord
 from pydgd.checkpoints.calibration import Calibration
 from pydgd.checkpoints.reference import FitReference
-from pydgd.data import AlignedCounts, scaling_factors
+from pydgd.data import AlignedCounts
 from pydgd.inference import ClosestNormal
 from pydgd.inference.closest_normal import find_and_decode
 from pydgd.inference.fit_reference import fit_reference
 from pydgd.inference.neighbours import TrainingSamples
 from pydgd.training.calibration import FEWEST, calibrate, calibration_of
 from pydgd.training.counts import CountsInMemory
+from pydgd.training.replay import tensors_of
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,7 @@ def recalibrated(
         )
         return record
     found = find_and_decode(record.model, rest) if rest.sample_names else None
-    trained_on = TrainingSamples(record.model.prior, record.representations, record.labels)
-    reference = fit_reference(rest, found, trained_on)
+    reference = fit_reference(rest, found, TrainingSamples.of(record))
     if training is not None:
         calibration = _anew(record, _joined(training), rest, found)
         return replace(record, reference=reference, calibration=calibration)
@@ -92,15 +91,10 @@ def _rescaled(parts: Sequence[tuple[np.ndarray, np.ndarray]], usual: np.ndarray)
 def _anew(
     record: ModelRecord, training: AlignedCounts, held_out: AlignedCounts, found: ClosestNormal | None
 ) -> Calibration | None:
-    model = record.model
-    factors = scaling_factors(training.counts, rule=model.scaling, profile=model.profile.double().numpy())
     return calibrate(
-        model,
+        record.model,
         representations=record.representations,
-        counts=CountsInMemory(
-            torch.as_tensor(training.counts, dtype=torch.float32),
-            torch.as_tensor(factors, dtype=torch.float32),
-        ),
+        counts=CountsInMemory(*tensors_of(record.model, training)),
         held_out=held_out,
         found=found,
     )

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What stands for the samples that a model has learnt, when it learns more."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,35 +8,7 @@ from pydgd.checkpoints import ModelRecord
 from pydgd.core.model import JointModel
 from pydgd.data import AlignedCounts, scaling_factors
 from pydgd.inference import find_representations
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Healthy samples with what is known of them.
-
-    Attributes:
-        counts: In the model's gene order, all genes measured.
-        groups: Group (donor) of each.
-        labels: What describes each (its tissue), or None.
-    """
-
-    counts: AlignedCounts
-    groups: Sequence[str]
-    labels: Sequence[str] | None
-
-    def taken(self, rows: np.ndarray) -> "Samples":
-        """Some of the samples.
-
-        Args:
-            rows: Their numbers.
-        """
-        counts = replace(
-            self.counts,
-            counts=self.counts.counts[rows],
-            sample_names=tuple(self.counts.sample_names[row] for row in rows),
-        )
-        labels = None if self.labels is None else [self.labels[row] for row in rows]
-        return Samples(counts, [self.groups[row] for row in rows], labels)
+from pydgd.training.samples import Samples
 
 
 def tensors_of(model: JointModel, counts: AlignedCounts) -> tuple[Tensor, Tensor]:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pydgd import DGD, demo, read_counts
+from pydgd import DGD, read_counts
 from pydgd.cli import main
 from pydgd.data import simulate_cohort
-from pydgd.demo import FILES, Accuracy, DemoResult, make_folder, run_demo
+from pydgd.demo import FILES, Accuracy, DemoResult, run, run_demo
 from pydgd.errors import OutputError
+from pydgd.files import make_folder
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoResult, list[tu
     steps: list[tuple[int, int, str]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            demo, "simulate_cohort", lambda seed: simulate_cohort(n_genes=300, n_per_tissue=20, seed=seed)
+            run, "simulate_cohort", lambda seed: simulate_cohort(n_genes=300, n_per_tissue=20, seed=seed)
         )
         folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
         result = run_demo(folder, seed=1, progress=lambda *step: steps.append(step))
