@@ -43,7 +43,7 @@ class Figures:
         """Take over what an earlier run recorded, but for the part that is measured again."""
         path = RESULTS / f"{self.name}.json"
         recorded = json.loads(path.read_text())["figures"] if path.exists() else []
-        self.figures += [figure for figure in recorded if figure["part"] != part]
+        self.figures += [figure for figure in recorded if figure.get("part") != part]
 
     def show(self) -> int:
         """Print the table; the exit code is 1 when a must is missed."""

@@ -167,7 +167,7 @@ def truncation(figures):
     )
 
 
-def attacks(figures, n_inputs=N_INPUTS):
+def attacks(figures, n_inputs):
     """All that is spoilt."""
     truncation(figures)
     huge_tables(figures)
@@ -175,10 +175,10 @@ def attacks(figures, n_inputs=N_INPUTS):
 
 
 def in_folder(add, *arguments):
-    """A part that needs room for files."""
+    """A part that needs room for files; the newcomer's clone, more than memory disks have."""
 
-    def run(figures):
-        with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+    def run(figures, _n_inputs):
+        with tempfile.TemporaryDirectory() as folder:
             add(figures, *arguments, Path(folder))
 
     return run
@@ -194,9 +194,10 @@ PARTS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true")
+    which.add_argument("--part", choices=PARTS, help="measure this part again")
     parser.add_argument("--inputs", type=int, help="how many inputs in all")
-    parser.add_argument("--part", choices=PARTS, help="measure this part again")
     arguments = parser.parse_args()
     figures = Figures("trust", arguments.quick)
     if arguments.quick:
@@ -207,9 +208,7 @@ def main():
         figures.keep_other_parts(arguments.part)
     for part in [arguments.part] if arguments.part else PARTS:
         figures.part = part
-        PARTS[part](
-            figures, **({"n_inputs": arguments.inputs} if part == "attacks" and arguments.inputs else {})
-        )
+        PARTS[part](figures, arguments.inputs or N_INPUTS)
     return figures.finish()
 
 

@@ -330,6 +330,7 @@ class DGD:
             CountsError: If the counts are not counts.
             GeneMismatchError: If too few genes are shared.
             NamesError: If sample or gene names are missing or repeated.
+            TooLargeError: If memory does not hold the counts of all samples and the model's genes.
         """
         how = self._how(point, options, likelihood=likelihood, scaling=scaling)
         counts = as_counts(query, sample_names=sample_names, genes=genes)

@@ -7,16 +7,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from anndata import AnnData
 
-from pydgd import DGD
+from pydgd import DGD, read_counts
 from pydgd.cli import fitting
 from pydgd.cli.terminal import Terminal
+from pydgd.config import training_config
 from pydgd.data import open_counts
+from pydgd.data.h5ad_writer import write_h5ad
 from pydgd.errors import OutputError
-from pydgd.training import engine
+from pydgd.training import cohort_in_memory, engine
+from pydgd.training.cohort import WORKING_BYTES
 from pydgd.training.keeper import Keeper
-from pydgd.training.ranks import Ranks
+from pydgd.training.ranks import ALONE, Ranks
 
 from .conftest import SMALL
 
@@ -101,6 +106,25 @@ def test_processes_of_a_machine_share_its_memory(
         for size, streams in ((1, False), (4, True)):
             run = fitting.Fitting(Terminal.open(quiet=True), tmp_path / "m.dgd", None, Ranks(0, size))
             assert run._streams(rows, tmp_path, asked=None) is streams
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_what_is_read_into_memory_is_not_refused_there(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type
+) -> None:
+    """Counts that take more as they are read leave less for training."""
+    given = read_counts(cohort / "normals.h5ad")
+    write_h5ad(AnnData(given.X.astype(dtype), given.obs, given.var), tmp_path / "n.h5ad")
+    held = given.n_obs * given.n_vars * np.dtype(dtype).itemsize
+    run = fitting.Fitting(Terminal.open(quiet=True), tmp_path / "m.dgd", None, ALONE)
+    with open_counts(tmp_path / "n.h5ad") as rows:
+        least = WORKING_BYTES * given.n_obs * given.n_vars + held
+        for free, streams in ((least, True), (1.06 * least, False)):
+            monkeypatch.setattr(fitting, "available_memory", lambda free=free: free)
+            assert run._streams(rows, tmp_path, asked=None) is streams
+        monkeypatch.setattr("pydgd.data.memory.available_memory", lambda: 1.06 * least - held)
+        monkeypatch.setattr("pydgd.data.memory._swap", lambda: 0)
+        assert cohort_in_memory(rows.read(0, rows.n_obs), training_config()).sample_names
 
 
 def test_resume_without_a_state_begins(pydgd: Callable, cohort: Path, tmp_path: Path) -> None:

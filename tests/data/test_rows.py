@@ -135,6 +135,29 @@ def test_a_damaged_tile_is_told_at_once(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr")
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+def test_a_tile_that_is_damaged_later_is_told_when_it_is_read(tmp_path: Path, form) -> None:
+    """In the midst of a search, say, hours after the counts were checked."""
+    store = tmp_path / "counts.zarr"
+    example(form).write_zarr(store)
+    with open_counts(store) as counts:
+        for tile in (path for path in (store / "X").rglob("*") if path.name[0].isdigit()):
+            tile.write_bytes(b"?")
+        with pytest.raises(FileFormatError, match=r"counts\.zarr.*damaged"):
+            counts.read(0, 1)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+def test_a_file_that_was_closed_is_not_called_damaged(tmp_path: Path, form) -> None:
+    """Its counts are asked for behind the block."""
+    example(form).write_h5ad(tmp_path / "counts.h5ad")
+    with open_counts(tmp_path / "counts.h5ad") as counts:
+        pass
+    with pytest.raises(ConfigError, match=r"counts\.h5ad is closed; read its counts within the block"):
+        counts.read(0, 1)
+
+
 def test_errors_of_the_block_are_its_own(tmp_path: Path) -> None:
     """What goes wrong while the file is open is not said of the file."""
     example().write_h5ad(tmp_path / "counts.h5ad")

@@ -30,7 +30,7 @@ def test_a_sum_of_all_others_is_told_by_name(caplog: pytest.LogCaptureFixture, p
 
 
 def test_samples_are_not_taken_for_sums(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor are two that are alike, nor one with as many reads as the others have together."""
+    """Nor are two that are alike, nor empty ones, nor one with as many reads as the others have together."""
     rng = np.random.default_rng(0)
     counts = rng.poisson(9.0, (3, 40))
     shuffled = rng.permutation(counts.sum(axis=0))
@@ -38,4 +38,13 @@ def test_samples_are_not_taken_for_sums(caplog: pytest.LogCaptureFixture) -> Non
         without_side_columns(table(counts, "S1", "S2", "S3"))
         without_side_columns(table(np.stack([counts[0]] * 2), "S1", "S2"))
         without_side_columns(table(np.vstack([counts, shuffled]), "S1", "S2", "S3", "S4"))
+        without_side_columns(table(np.stack([counts[0], counts[0], 0 * counts[0]]), "S1", "S2", "S3"))
+        without_side_columns(table(np.zeros((3, 40)), "S1", "S2", "S3"))
     assert not caplog.text
+
+
+@pytest.mark.parametrize("values", [[np.inf, -np.inf, 1.0], [1e308, 1e308, 1e308]])
+def test_sums_beyond_all_numbers_are_left_to_those_who_refuse_them(values: list[float]) -> None:
+    """Without a warning of NumPy."""
+    given = table(np.repeat([values], 4, axis=0).T, "S1", "S2", "S3")
+    assert len(without_side_columns(given).obs) == 3

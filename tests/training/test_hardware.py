@@ -207,6 +207,9 @@ def test_an_apple_gpu_multiplies_and_the_processor_does_the_rest(monkeypatch: py
     assert Hardware.chosen("mps") == Hardware(torch.device("mps"), PROCESSOR)
     with pytest.raises(ConfigError, match="computes in precision 32"):
         Hardware.chosen("mps", "bf16")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="several processes train together on cpu or cuda only"):
+        Hardware.chosen("mps")
 
 
 def test_a_model_says_what_it_was_trained_with(tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ from pydgd.data.memory import available_memory
 from pydgd.dgd import DGD
 from pydgd.errors import OutputError
 from pydgd.training import Checkpoints, EpochReport
-from pydgd.training.cohort import WORKING_BYTES, check_fits
+from pydgd.training.cohort import check_fits, in_memory_bytes
 from pydgd.training.ranks import Ranks
 
-IN_MEMORY_BYTES = WORKING_BYTES + 4
-"""Bytes that training takes for every count in memory, as read included, if all genes are modelled."""
+# Memory is asked for once more when the counts are read, and must not be refused then; measured: up to 1.044.
+_MARGIN = 1.05
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Fitting:
         """What was asked for, or whether the processes of this machine cannot each hold the counts."""
         if asked is not None:
             return asked
-        free, needed = available_memory(), rows.n_obs * rows.n_vars * IN_MEMORY_BYTES * self._n_here
+        needed = _MARGIN * in_memory_bytes(rows, n_genes=rows.n_vars, n_processes=self._n_here)
+        free = available_memory()
         # Each process sees other memory, and all must take the same way.
         streams = self.ranks.agreed(wish=free is not None and needed > free)
         if streams:

@@ -139,10 +139,10 @@ def anndata_parts(file: Any, path: Path, layer: str | None) -> Parts:  # noqa: A
 def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or group of h5py or zarr
     """What of a dataset or group can be read by rows stays where it is."""
     if getattr(stored, "ndim", 0) == 2:
-        rows = _named(stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path), path)
+        rows = _named(stored, stored if isinstance(stored, h5py.Dataset) else _ZarrRows(stored, path), path)
         return replace(rows, row_bytes=float(rows.shape[1] * rows.dtype.itemsize))
     if stored.attrs.get("encoding-type") == "csr_matrix":
-        rows = _named(_CsrRows(stored), path)
+        rows = _named(stored, _CsrRows(stored), path)
         return replace(rows, row_bytes=_sparse_bytes(stored) / max(1, rows.shape[0]))
     # By columns: turned into rows in memory, where both are for a while.
     check_memory(
@@ -159,11 +159,13 @@ def _rows_of(stored: Any, path: Path) -> Matrix:  # noqa: ANN401  # a dataset or
     return sound
 
 
-def _named(stored: Any, path: Path) -> LazyRows:  # noqa: ANN401  # whatever has rows to slice
-    """Its rows, whose damage is told whenever they are read."""
-    rows = LazyRows.of(stored)
+def _named(stored: Any, matrix: Any, path: Path) -> LazyRows:  # noqa: ANN401  # whatever has rows to slice
+    """The matrix's rows, whose damage is told whenever they are read."""
+    rows = LazyRows.of(matrix)
 
     def fetch(places: slice | NDArray[np.intp]) -> Any:  # noqa: ANN401  # array or CSR
+        if not getattr(stored, "id", True):  # zarr has none, and is never closed
+            raise ConfigError(f"{path} is closed; read its counts within the block of open_counts")
         with damage_named(path):
             return rows.fetch(places)
 

@@ -104,12 +104,13 @@ def _warn_of_strangers(names: pd.Index, genes: frozenset[str]) -> None:
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinite counts are refused by name, later
 def _warn_of_totals(parts: Parts) -> None:
     """A column of sums passes for a sample; of two samples each is the sum of the other if they are alike."""
     matrix: Any = parts.matrix
-    if len(parts.obs) < 3:
-        return
     reads, sums = matrix.sum(axis=1, dtype=np.float64), matrix.sum(axis=0, dtype=np.float64)
+    if np.count_nonzero(reads) < 3:
+        return
     for row in np.flatnonzero(2 * reads == reads.sum()):
         if np.array_equal(2.0 * matrix[row], sums):
             _log.warning(

@@ -2,6 +2,7 @@
 """How the projections behind the means change with the representation, and what counts then say of it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -31,7 +32,7 @@ class ProjectionJacobian:
         for block in decoder.trunk.children():
             linear, activation, _ = block.children()
             projection = linear(z)
-            slope = by_row(_derivative(activation))(projection)
+            slope = by_row(partial(_slope, activation))(projection)
             self._layers.append((linear.get_parameter("weight"), slope))
             z = by_row(activation)(projection)
 
@@ -60,13 +61,9 @@ def information(
     return total.double()
 
 
-def _derivative(activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The derivative of an element-wise function."""
-
-    def derivative(x: Tensor) -> Tensor:
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(activation(x).sum(), x)
-        return slope
-
-    return derivative
+def _slope(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Derivative of an element-wise function at x."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(activation(x).sum(), x)
+    return slope

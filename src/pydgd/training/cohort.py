@@ -145,9 +145,20 @@ def check_fits(counts: CountRows, config: TrainingConfig, *, n_processes: int = 
     _check_working_memory(counts, int(modelled_genes(counts.matrix, config).sum()), n_processes)
 
 
+def in_memory_bytes(counts: CountRows, *, n_genes: int, n_processes: int) -> float:
+    """What training in memory takes at least, with the counts as they are read.
+
+    Args:
+        counts: Still in their file.
+        n_genes: That are modelled.
+        n_processes: As in `check_fits`.
+    """
+    return n_processes * counts.n_obs * (counts.matrix.row_bytes + WORKING_BYTES * n_genes)
+
+
 def _check_working_memory(counts: CountRows, n_genes: int, n_processes: int) -> None:
-    per_sample = counts.matrix.row_bytes + WORKING_BYTES * n_genes
-    _check_memory(n_processes * counts.n_obs * per_sample, counts.n_obs, n_genes, counts.matrix.source)
+    needed = in_memory_bytes(counts, n_genes=n_genes, n_processes=n_processes)
+    _check_memory(needed, counts.n_obs, n_genes, counts.matrix.source)
 
 
 def _check_memory(n_bytes: int | float, n_samples: int, n_genes: int, source: str = "") -> None:

@@ -204,6 +204,8 @@ def _mps(precision: str) -> Hardware:
         raise ConfigError("device mps: there is no Apple GPU here that torch can use; take device cpu")
     if precision != "32":
         raise ConfigError(f"device mps computes in precision 32, got {precision!r}")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("device mps: several processes train together on cpu or cuda only; take device cpu")
     return Hardware(torch.device("mps"), PROCESSOR, precision)
 
 
