@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pydgd.data import count_rows, scaling_factors, simulate_cohort, typical_pro
 from pydgd.errors import CheckpointError, OutputError
 from pydgd.training import Checkpoints, EpochReport, TrainingResult, fit
 from pydgd.training.keeper import Keeper
+from pydgd.training.ranks import Ranks
 
 OPTIONS = {"latent_dim": 3, "n_components": 2, "epochs": 3, "batch_size": 16, "validate_every": 1}
 
@@ -266,3 +268,20 @@ def test_states_are_kept_when_they_are_due(tmp_path: Path, counts: np.ndarray) -
     """None in a run of a second, with five minutes between two; nor is an empty folder left."""
     run(counts, Checkpoints(tmp_path / "state", every=300.0))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_ask_every_sixteenth_step(tmp_path: Path) -> None:
+    asked = []
+
+    class Two(Ranks):
+        def joined(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows
+
+        def agreed(self, *, wish: bool) -> bool:
+            asked.append(wish)
+            return False
+
+    keeper = Keeper(Checkpoints(tmp_path), {}, ranks=Two(0, 2))
+    for step in range(1, 33):
+        keeper.keep_if_due(SimpleNamespace(n_steps=step))
+    assert asked == [False, False]

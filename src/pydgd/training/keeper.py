@@ -31,6 +31,9 @@ except ImportError:  # on Windows
 
 _log = logging.getLogger(__name__)
 
+# Several processes ask the first one whether a state is due, and each question has to wait for the slowest.
+STEPS_BETWEEN_QUESTIONS = 16
+
 _LATEST = "latest.json"
 _NOTED = {"step": int, "n_ranks": int, "facts": dict}
 _NAME = re.compile(r"step-(\d+)\.rank-(\d+)\.safetensors")
@@ -141,6 +144,8 @@ class Keeper:
         Raises:
             OutputError: If it cannot be written; the one before it stays.
         """
+        if self._ranks.size > 1 and self.options.every and run.n_steps % STEPS_BETWEEN_QUESTIONS:
+            return
         due = time.monotonic() - self._last >= self.options.every
         if self._ranks.agreed(wish=due):
             self.keep(run)
