@@ -173,7 +173,7 @@ def disk(figures, quick):
 def processes(figures, quick):
     """Two processes against one: the fewer counts a step has, the more does waiting for the other weigh."""
     shapes = (
-        ((500, 500, 256),) if quick else ((8_000, 5_000, 1_024), (4_000, 16_000, 512), (4_000, 5_000, 256))
+        ((500, 500, 256),) if quick else ((4_000, 5_000, 256), (4_000, 16_000, 512), (8_000, 5_000, 1_024))
     )
     for samples, genes, batch_size in shapes:
         shape = {"samples": samples, "genes": genes, "epochs": 6, "options": {"batch_size": batch_size}}

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import anndata
-import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -234,10 +233,8 @@ def test_permuting_genes_changes_nothing() -> None:
         assert found.to_df().equals(expected.to_df())
 
 
-def test_heart_and_muscle_against_the_genes_of_normals(shared: Path, monkeypatch) -> None:
+def test_heart_and_muscle_against_the_genes_of_normals(shared: Path) -> None:
     """Versioned ids of all genes against HUGO symbols, by the training data's `var`."""
-    # Types are checked in the tests above; in the two million calls of this one it takes 12 s.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     normals = anndata.read_h5ad(shared / "data" / "normals.h5ad", backed="r")
     wanted = AnnData(var=normals.var)
     normals.file.close()
