@@ -91,11 +91,11 @@ def test_processes_share_the_samples(source, matrix: np.ndarray, size: int) -> N
     given, rows = source
     everyone = [epoch(given, ranks=Ranks(i, size)) for i in range(size)]
     assert len({len(batches) for batches in everyone}) == 1
-    shares = [len(given.own(Ranks(i, size))) for i in range(size)]
+    shares = [len(Ranks(i, size).own(len(rows))) for i in range(size)]
     assert max(shares) - min(shares) <= 1
     seen = []
     for i, batches in enumerate(everyone):
-        own = given.own(Ranks(i, size))
+        own = Ranks(i, size).own(len(rows))
         for batch in batches:
             places = own[batch.rows.numpy()]
             np.testing.assert_array_equal(batch.counts, matrix[rows[places]])

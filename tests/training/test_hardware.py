@@ -16,7 +16,7 @@ from pydgd.core.decoder import Decoder
 from pydgd.core.outputbase import projection
 from pydgd.data import scaling_factors, simulate_cohort, typical_profile
 from pydgd.errors import CheckpointError, ConfigError
-from pydgd.training import Checkpoints, CountsInMemory, Hardware, TrainingResult, fit, hardware
+from pydgd.training import Checkpoints, CountsInMemory, Hardware, TrainingResult, fit, hardware, optimisers
 from pydgd.training.counts import Batch
 
 from .second_device import SECOND, SecondDevice
@@ -90,6 +90,8 @@ def second_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a made-up device needs to be taken for one."""
     monkeypatch.setattr(hardware, "ThreadPoolExecutor", _SameThread)
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
+    # Torch has no fused kernel for it, and that of the processor rounds otherwise.
+    monkeypatch.setattr(optimisers, "FUSED_ON", frozenset())
 
 
 @pytest.mark.usefixtures("second_device")

@@ -100,31 +100,6 @@ def test_alone_everything_is_ones_own() -> None:
     assert Ranks.current() == ALONE
 
 
-@pytest.mark.parametrize(("mine", "theirs"), [(True, True), (False, True), (True, False)])
-def test_gradients_and_health_go_in_one_message(
-    monkeypatch: pytest.MonkeyPatch, mine: bool, theirs: bool
-) -> None:
-    """All learn from a step, or none does; a parameter that does not learn is left out."""
-    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (4,), ())]
-    frozen = torch.nn.Parameter(torch.zeros(5))
-    for parameter in parameters:
-        parameter.grad = torch.randn(parameter.shape)
-    before = [parameter.grad.clone() for parameter in parameters]
-    messages = []
-
-    def all_reduce(message: torch.Tensor) -> None:
-        messages.append(len(message))
-        message *= 3  # another process has twice these gradients
-        message[-1] += 0.0 if theirs else torch.nan
-
-    monkeypatch.setattr("torch.distributed.all_reduce", all_reduce)
-    healthy = Ranks(0, 2).add_gradients([*parameters[:2], frozen, parameters[2]], healthy=mine)
-    assert healthy == (mine and theirs)
-    assert messages == [6 + 4 + 1 + 1]
-    assert frozen.grad is None
-    assert all(torch.equal(p.grad, 3 * g) for p, g in zip(parameters, before, strict=True))
-
-
 def test_process_that_lost_another_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no bug, and the other one knows the reason."""
 

@@ -55,9 +55,6 @@ class TrainingCounts(Protocol):
     def take(self, rows: NDArray[np.intp]) -> Float[Tensor, "rows genes"]:
         """Reads of some samples; `rows` rise."""
 
-    def own(self, ranks: Ranks) -> NDArray[np.intp]:
-        """Numbers of the samples whose representations this process has, in their order."""
-
     def batches(
         self, generator: Generator, *, batch_size: int, skip: int = 0, ranks: Ranks = ALONE
     ) -> Iterator[Batch]:
@@ -100,25 +97,42 @@ class CountsInMemory:
         """Reads of some samples."""
         return self.counts[torch.as_tensor(rows)]
 
-    def own(self, ranks: Ranks) -> NDArray[np.intp]:
-        """Every `ranks.size`-th sample."""
-        return ranks.own(len(self.counts))
-
     def batches(
         self, generator: Generator, *, batch_size: int, skip: int = 0, ranks: Ranks = ALONE
     ) -> Iterator[Batch]:
         """The same batches whatever the number of processes; each takes its own samples out of them."""
-        order = torch.randperm(len(self.counts), generator=generator)
-        # Batches of equal size: a full step on a last batch of one or two samples throws the decoder off.
-        for chosen in torch.tensor_split(order, n_batches(len(order), batch_size))[skip:]:
-            rows = chosen if ranks.size == 1 else chosen[chosen % ranks.size == ranks.index]
+        n = len(self.counts)
+        steps = n_batches(n, batch_size)
+        dealt, own = _dealt(n, steps, generator), ranks.own(n)
+        begin, end = int(own[0]), int(own[-1]) + 1
+        order = begin + dealt[begin:end].argsort(stable=True)
+        shares, n_samples = (x.bincount(minlength=steps).tolist() for x in (dealt[begin:end], dealt))
+        for rows, n_together in zip(torch.split(order, shares)[skip:], n_samples[skip:], strict=True):
             yield Batch(
-                rows // ranks.size,
+                rows - begin,
                 self.counts[rows],
                 self.scaling_factors[rows],
                 self._log_factorial[rows],
-                len(chosen),
+                n_together,
             )
+
+
+def _dealt(n: int, n_hands: int, generator: Generator) -> Tensor:
+    """Which batch each sample comes in: of as many neighbours as there are batches, one in each.
+
+    So batches are of equal size (a full step on a last batch of one or two samples throws the decoder off),
+    tissues that stand together are in all of them, and a process that has a stretch of the samples has as
+    many in each: none waits for another's larger share.
+
+    Source:
+        Zhao & Zhang (2014), arXiv:1405.3080: batches with a part of each stratum have less noisy gradients.
+
+    Example:
+        >>> _dealt(6, 3, Generator().manual_seed(0)).reshape(2, 3).sort().values.tolist()
+        [[0, 1, 2], [0, 1, 2]]
+    """
+    chance = torch.rand(math.ceil(n / n_hands), n_hands, generator=generator)
+    return chance.argsort(dim=1).reshape(-1)[:n]
 
 
 class CountsOnDisk:
@@ -149,18 +163,14 @@ class CountsOnDisk:
             taken[some] = _dense(self.matrix.take(self.rows[rows[some]])[:])
         return taken
 
-    def own(self, ranks: Ranks) -> NDArray[np.intp]:
-        """One stretch of the file for each process, of equal numbers of samples."""
-        n = len(self.rows)
-        return np.arange(n * ranks.index // ranks.size, n * (ranks.index + 1) // ranks.size)
-
     def batches(
         self, generator: Generator, *, batch_size: int, skip: int = 0, ranks: Ranks = ALONE
     ) -> Iterator[Batch]:
         """Samples of this process's stretch; in every step each process has its share of them."""
         steps = n_batches(len(self.rows), batch_size)
-        everyone = [_part_sizes(len(self.own(Ranks(i, ranks.size))), steps) for i in range(ranks.size)]
-        sizes, n_samples, begin = everyone[ranks.index], np.sum(everyone, axis=0), self.own(ranks)[0]
+        stretches = [Ranks(i, ranks.size).own(len(self.rows)) for i in range(ranks.size)]
+        everyone = [_part_sizes(len(stretch), steps) for stretch in stretches]
+        sizes, n_samples, begin = everyone[ranks.index], np.sum(everyone, axis=0), stretches[ranks.index][0]
         buffers = self._shuffled(generator, ranks)
         done = int(sizes[:skip].sum())
         ready = _Stream(self._read_ahead(buffers, done), self.n_genes)
@@ -178,7 +188,7 @@ class CountsOnDisk:
 
     def _shuffled(self, generator: Generator, ranks: Ranks) -> list[NDArray[np.intp]]:
         """Own samples in the order of an epoch, a buffer at a time."""
-        own = self.own(ranks)
+        own = ranks.own(len(self.rows))
         blocks = np.split(own, np.flatnonzero(np.diff(self.rows[own] // self._height)) + 1)
         order = torch.randperm(len(blocks), generator=generator).tolist()
         buffers = []

@@ -18,6 +18,7 @@ from pydgd.errors import TrainingError
 from pydgd.inference.search import SearchOptions, find_representations
 from pydgd.training.best import BestState
 from pydgd.training.counts import Batch, TrainingCounts, n_batches
+from pydgd.training.gradients import GradientSums
 from pydgd.training.hardware import PROCESSOR, Hardware
 from pydgd.training.keeper import Keeper
 from pydgd.training.optimisers import Optimisers
@@ -95,8 +96,8 @@ def _result(run: "Run") -> TrainingResult:
     history = pd.DataFrame(run.reports).drop(columns="n_epochs")
     kept = len(run.reports) if looks.best_epoch is None else looks.kept_epoch
     run.model.to(PROCESSOR)
-    counts, z = run.counts, run.representations.z.detach().cpu().clone()
-    everyone = run.ranks.collected(z, counts.own(run.ranks), n=len(counts.scaling_factors))
+    z = run.representations.z.detach().cpu().clone()
+    everyone = run.ranks.collected(z, run.ranks.own(run.n_samples), n=run.n_samples)
     return TrainingResult(run.model, everyone, history, kept, run.config)
 
 
@@ -150,6 +151,7 @@ class Run:
             n_samples=self.n_samples,
             n_steps=n_batches(self.n_samples, config.batch_size) * config.epochs,
         )
+        self.gradients = GradientSums(self.optimisers.shared, ranks)
         self.best = BestState(model, representations)
         self.epoch, self.batch, self.n_steps, self.n_skipped = 0, 0, 0, 0
         self.sums = (0.0, 0.0, 0)
@@ -211,7 +213,7 @@ class Run:
         torch.autograd.backward((nll + prior_nll - hyper) / batch.n_samples)
         own = nll.item(), prior_nll.item()
         healthy = all(map(math.isfinite, (*own, self.optimisers.own_length())))
-        usable = self.ranks.add_gradients(self.optimisers.shared, healthy=healthy)
+        usable = self.gradients.add(healthy=healthy)
         length = self.optimisers.shared_length()
         self.n_steps += 1
         usable = usable and math.isfinite(length)

@@ -154,7 +154,7 @@ def _start(
     start_decoder(model.decoder, x, s, components.z, generator=generator)
     # Whose hardware differs may have found other axes.
     ranks.share([*model.state_dict().values(), components.z, components.axes, components.centre])
-    own = source.own(ranks)
+    own = ranks.own(n)
     z = components.z[torch.as_tensor(own)] if len(some) == n else first_positions(components, source, own)
     return model, RepresentationLayer.from_values(z)
 

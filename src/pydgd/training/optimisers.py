@@ -13,6 +13,8 @@ from pydgd.core.latent import RepresentationLayer
 from pydgd.training.schedule import SCHEDULES
 
 BETAS = (0.9, 0.99)
+FUSED_ON = frozenset({"cpu", "cuda"})
+"""Devices on which one kernel moves all parameters."""
 # A step whose gradient is this many times longer than its running mean is shortened to that length.
 LONGEST_GRADIENT = 10.0
 MOST_DENSE = 4_096
@@ -42,11 +44,10 @@ class Optimisers:
     ) -> None:
         self.shared, self.representations, self._config = list(shared), representations, config
         self._n_steps, self._is_sparse = n_steps, n_samples > MOST_DENSE
-        kind = torch.optim.SparseAdam if self._is_sparse else torch.optim.Adam
+        own = list(representations.parameters())
         self.both: tuple[torch.optim.Optimizer, ...] = (
-            # One kernel for all parameters, which takes a third of the passes over them.
-            torch.optim.Adam(self.shared, betas=BETAS, fused=_on_one_gpu(self.shared)),
-            kind(list(representations.parameters()), betas=BETAS),
+            _adam(self.shared),
+            torch.optim.SparseAdam(own, betas=BETAS) if self._is_sparse else _adam(own),
         )
         self.usual_length = math.nan
 
@@ -107,5 +108,8 @@ def _length(parameters: Sequence[Tensor]) -> float:
     return float(torch.stack(lengths).norm())
 
 
-def _on_one_gpu(parameters: Sequence[Tensor]) -> bool | None:
-    return all(p.device.type == "cuda" for p in parameters) or None
+def _adam(parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
+    """One kernel for all parameters where it can be, in a third of the passes over them."""
+    places = {p.device.type for p in parameters}
+    fused = len(places) == 1 and places <= FUSED_ON
+    return torch.optim.Adam(parameters, betas=BETAS, fused=fused or None)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Processes that train one model together: each has samples of its own, and sums go over all of them."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from pydgd.errors import TrainingError
+from pydgd.training.cores import own_cores
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Ranks:
 
     Example:
         >>> Ranks().total(torch.ones(2)).tolist(), Ranks(1, 4).own(10).tolist()
-        ([1.0, 1.0], [1, 5, 9])
+        ([1.0, 1.0], [2, 3, 4])
     """
 
     index: int = 0
@@ -39,8 +39,8 @@ class Ranks:
         return cls()
 
     def own(self, n: int) -> NDArray[np.intp]:
-        """Numbers below n that are this process's: every `size`-th."""
-        return np.arange(self.index, n, self.size)
+        """Numbers below n that are this process's: a stretch, as long as the others' give or take one."""
+        return np.arange(n * self.index // self.size, n * (self.index + 1) // self.size)
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
@@ -67,23 +67,6 @@ class Ranks:
         whole = rows.new_zeros(n, *rows.shape[1:])
         whole[torch.as_tensor(places)] = rows
         return self.total(whole)
-
-    def add_gradients(self, parameters: list[nn.Parameter], *, healthy: bool) -> bool:
-        """Put the sum of all processes' gradients in the place of each one's own; whether all are healthy.
-
-        One message for all of them: each has to wait for the slowest process.
-        """
-        if self.size == 1:
-            return healthy
-        learning = [p for p in parameters if p.grad is not None]
-        voice = torch.tensor([0.0 if healthy else math.nan], device=learning[0].device)
-        message = torch.cat([*(p.grad.reshape(-1) for p in learning if p.grad is not None), voice])
-        with _others_named():
-            distributed.all_reduce(message)
-        *gradients, voice = torch.split(message, [*(p.numel() for p in learning), 1])
-        for parameter, gradient in zip(learning, gradients, strict=True):
-            parameter.grad = gradient.view_as(parameter)
-        return math.isfinite(voice.item())
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Give every process those of process 0, in place."""
@@ -134,9 +117,10 @@ def process_group() -> Iterator[Ranks]:
     # there by then, whose threads would outlive it: now and then one aborts the process at its end.
     import torch.distributed.nn
 
-    # Sums of what is on the processor go by gloo, also where there is a GPU.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield Ranks.current()
-    finally:
-        distributed.destroy_process_group()
+    with own_cores():  # before there are threads, which would stay where they are
+        # Sums of what is on the processor go by gloo, also where there is a GPU.
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        try:
+            yield Ranks.current()
+        finally:
+            distributed.destroy_process_group()

@@ -2,12 +2,13 @@
 """Expectation-maximisation for Gaussian mixtures, as functions from parameters to better parameters."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pydgd.core.latent.covariances import VANISHED, CovarianceType
-from pydgd.core.latent.shards import ONE_SHARD, Shards, n_rows, totals
+from pydgd.core.latent.shards import ONE_SHARD, Shards, totals
 
 SMALLEST_WEIGHT = 1e-20  # keeps ln w finite for a component that nothing belongs to
 
@@ -54,20 +55,47 @@ def e_step(z: Tensor, parameters: MixtureParameters, kind: CovarianceType) -> tu
     return torch.softmax(joint, dim=1), torch.logsumexp(joint, dim=1)
 
 
+class Expectation(NamedTuple):
+    """What an E step finds of this process's rows, and the sums over all rows.
+
+    Attributes:
+        responsibilities: Of the components for each row, (N, K).
+        log_prob: Log density of each row, (N,).
+        counts: Expected rows per component, (K,).
+        sums: Rows summed by responsibility, (K, D).
+        bound: Mean log density, nats.
+    """
+
+    responsibilities: Tensor
+    log_prob: Tensor
+    counts: Tensor
+    sums: Tensor
+    bound: float
+
+
+def expectation(
+    z: Tensor, parameters: MixtureParameters, kind: CovarianceType, shards: Shards = ONE_SHARD
+) -> Expectation:
+    """An E step over the rows of all processes: all that the stop rule and the means need, in one message."""
+    responsibilities, log_prob = e_step(z, parameters, kind)
+    own = responsibilities.sum(dim=0), responsibilities.T @ z, log_prob.sum(), z.new_tensor(float(len(z)))
+    counts, sums, log_probs, n = totals(shards, *own)
+    return Expectation(responsibilities, log_prob, counts, sums, (log_probs / n).item())
+
+
 def m_step(
     z: Tensor,
-    responsibilities: Tensor,
+    expected: Expectation,
     last: MixtureParameters,
     kind: CovarianceType,
     reg_covar: float,
     shards: Shards = ONE_SHARD,
 ) -> MixtureParameters:
     """The parameters that the responsibilities ask for; `reg_covar` is added to every variance."""
-    counts, sums = totals(shards, responsibilities.sum(dim=0), responsibilities.T @ z)
-    counts = counts.clamp_min(VANISHED)
+    counts = expected.counts.clamp_min(VANISHED)
     alive = counts > VANISHED  # the others keep their place and shape
-    means = pick_components(alive, sums / counts[:, None], last.means)
-    covariance = kind.estimate(z, responsibilities, means, shards)
+    means = pick_components(alive, expected.sums / counts[:, None], last.means)
+    covariance = kind.estimate(z, expected.responsibilities, means, shards)
     covariance = covariance + reg_covar * kind.identity(*means.shape).to(z.device)
     if not kind.tied:
         covariance = pick_components(alive, covariance, last.covariance)
@@ -110,13 +138,9 @@ def run_em(
         Dempster, Laird & Rubin (1977), JRSS B 39:1.
     """
     parameters, n_iter, converged = start, 0, False
-    responsibilities, log_prob = e_step(z, start, kind)
-    n = n_rows(z, shards)
-    bound = (shards.total(log_prob.sum()) / n).item()
+    expected = expectation(z, start, kind, shards)
     while n_iter < max_iter and not converged:
-        parameters = m_step(z, responsibilities, parameters, kind, reg_covar, shards)
-        responsibilities, log_prob = e_step(z, parameters, kind)
-        last_bound, bound = bound, (shards.total(log_prob.sum()) / n).item()
-        n_iter, converged = n_iter + 1, abs(bound - last_bound) <= tol * abs(last_bound)
-    counts = shards.total(responsibilities.sum(dim=0))
-    return EMFit(parameters, bound, n_iter, converged, counts, log_prob)
+        parameters = m_step(z, expected, parameters, kind, reg_covar, shards)
+        last, expected = expected, expectation(z, parameters, kind, shards)
+        n_iter, converged = n_iter + 1, abs(expected.bound - last.bound) <= tol * abs(last.bound)
+    return EMFit(parameters, expected.bound, n_iter, converged, expected.counts, expected.log_prob)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Memory that processes share: every sum is whole, and no file stays."""
+
+import errno
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pydgd.training import board
+from pydgd.training.board import Board
+from pydgd.training.ranks import Ranks
+
+SIZE = 3
+
+
+@dataclass(frozen=True)
+class Threads(Ranks):
+    """Threads in the place of processes."""
+
+    barrier: threading.Barrier | None = None
+    told: tuple[torch.Tensor, ...] = ()
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        self.barrier.wait(timeout=30)
+
+    def share(self, tensors: list[torch.Tensor]) -> None:
+        """Give all those of thread 0."""
+        if self.index == 0:
+            self.told[0][: len(tensors[0])] = tensors[0]
+        self.wait()
+        tensors[0].copy_(self.told[0][: len(tensors[0])])
+
+
+@pytest.fixture
+def everyone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Threads]:
+    """Processes of one machine."""
+    monkeypatch.setattr(board, "MEMORY", tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", str(SIZE))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(SIZE))
+    barrier, told = threading.Barrier(SIZE), (torch.zeros(256, dtype=torch.uint8),)
+    return [Threads(i, SIZE, barrier, told) for i in range(SIZE)]
+
+
+def each(everyone: list[Threads], task) -> list:
+    """What all find, at the same time."""
+    with ThreadPoolExecutor(SIZE) as pool:
+        return list(pool.map(task, everyone))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_sum_is_that_of_all(everyone: list[Threads], tmp_path: Path, dtype: torch.dtype) -> None:
+    """However long one lingers over the last one, and of however many numbers; the same bits for all."""
+    numbers = torch.randn(SIZE, 40, 10, dtype=dtype)
+
+    def sums(rank: Threads) -> list[torch.Tensor]:
+        shared, pause = Board.opened(10, dtype, rank), np.random.default_rng(rank.index)
+        found = []
+        for i in range(40):
+            n = 10 - i % 3
+            total = shared.total([numbers[rank.index, i, :4].reshape(2, 2), numbers[rank.index, i, 4:n]])
+            time.sleep(pause.uniform(0, 2e-3))
+            found.append(total.clone())
+        return found
+
+    first, *others = each(everyone, sums)
+    for i, total in enumerate(first):
+        torch.testing.assert_close(total, numbers[:, i, : len(total)].sum(0))
+        assert all(torch.equal(total, other[i]) for other in others)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(("name", "value"), [("LOCAL_WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", None)])
+def test_no_board_for_several_machines(
+    everyone: list[Threads], monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    """Nor where nobody tells how many there are."""
+    monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
+
+
+def test_no_board_without_room(
+    everyone: list[Threads], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A full memory, or none at all: all processes know, and nothing is left."""
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr(board, "MEMORY", tmp_path / "missing")
+    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
