@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: against the peer's, over seeds, and through fifty kills.
 
-    python benchmarks/training.py [--quick]
+    python benchmarks/training.py [--quick] [--part PART]
 
 Needs ``../shared``. The peer (bulkdgd 2.0.1) trains its shipped recipe in an environment of its own, on 5,000
 genes of the healthy samples; its final held-out likelihood is the one at the best representations that our
@@ -148,26 +148,28 @@ def reached(train, test, goal):
     return float("inf"), nll
 
 
+PARTS = {
+    "kills": lambda figures, quick: kills(figures, 3 if quick else N_KILLS),
+    "seeds": lambda figures, _quick: seeds(figures, N_SEEDS),
+    "peer": lambda figures, _quick: against_peer(figures),
+}
+QUICK_PARTS = ("kills",)
+
+
 def main():
     """Kills, seeds, and the peer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument(
-        "--part", choices=("kills", "seeds", "peer"), help="only this part; nothing is written"
-    )
+    parser.add_argument("--part", choices=PARTS, help="measure this part again")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     figures = Figures("training", arguments.quick)
-    parts = [arguments.part] if arguments.part else ["kills", "seeds", "peer"]
-    if "kills" in parts:
-        kills(figures, 3 if arguments.quick else N_KILLS)
-    if arguments.quick:
-        return figures.finish()
-    if "seeds" in parts:
-        seeds(figures, N_SEEDS)
-    if "peer" in parts:
-        against_peer(figures)
-    return figures.finish() if not arguments.part else figures.show()
+    if arguments.part:
+        figures.keep_other_parts(arguments.part)
+    for part in [arguments.part] if arguments.part else QUICK_PARTS if arguments.quick else PARTS:
+        figures.part = part
+        PARTS[part](figures, arguments.quick)
+    return figures.finish()
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ def test_data_frame_gives_the_same_model(cohort: Simulation) -> None:
     assert_same_model(DGD.fit(labelled, **OPTIONS), DGD.fit(cohort.normals, **OPTIONS))
 
 
-@pytest.mark.parametrize("options", [{}, {"n_units_hidden_layers": (8,), "dropout": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 20}, {"n_units_hidden_layers": (8,), "dropout": 0.3}], ids=str
+)
 def test_seed_decides(cohort: Simulation, options: dict) -> None:
     """Same seed, same bits; another seed, another model; the global state of torch and NumPy is untouched."""
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002

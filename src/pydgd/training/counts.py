@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from pydgd.core.distributions import log_factorial
+from pydgd.core.kernels import row_sums
 from pydgd.data.blocks import LazyRows
 from pydgd.training.ranks import ALONE, Ranks
 
@@ -91,7 +92,7 @@ class CountsInMemory:
 
     def __init__(self, counts: Float[Tensor, "n genes"], scaling_factors: Float[Tensor, " n"]) -> None:
         self.counts, self.scaling_factors, self.n_genes = counts, scaling_factors, counts.shape[1]
-        self._log_factorial = log_factorial(counts).sum(dim=1)
+        self._log_factorial = _log_factorials(counts)
 
     def take(self, rows: NDArray[np.intp]) -> Tensor:
         """Reads of some samples."""
@@ -229,7 +230,7 @@ class CountsOnDisk:
         """Of samples that come for the first time."""
         new = self._log_factorial[torch.as_tensor(rows)].isnan()
         if bool(new.any()):
-            self._log_factorial[torch.as_tensor(rows)[new]] = log_factorial(counts[new]).sum(dim=1).double()
+            self._log_factorial[torch.as_tensor(rows)[new]] = _log_factorials(counts[new])
 
 
 class _Stream:
@@ -253,6 +254,12 @@ def _part_sizes(n: int, n_parts: int) -> NDArray[np.intp]:
     sizes = np.full(n_parts, n // n_parts)
     sizes[: n % n_parts] += 1
     return sizes
+
+
+def _log_factorials(counts: Tensor) -> Tensor:
+    """Sum of ln k! of each sample, (N,), float64; some at a time, for each number takes 8 bytes."""
+    some = torch.split(counts, max(1, BLOCK_ELEMENTS // max(1, counts.shape[1])))
+    return torch.cat([row_sums(log_factorial(part)) for part in some])
 
 
 def _dense(block: Any) -> Tensor:  # noqa: ANN401  # array or CSR
