@@ -295,6 +295,17 @@ def test_nll_of_one_row_of_outputs_serves_all_samples(case) -> None:
     torch.testing.assert_close(*(torch.autograd.grad(nll.sum(), x) for nll in (one, repeated)))
 
 
+def test_what_is_frozen_is_told_for_the_kernel_that_takes_it(case) -> None:
+    """In float32 that of a plain search; a compiled one is asked for."""
+    module = case.build(4, 5)
+    counts, factors = torch.randint(0, 40, (6, 5)).float(), torch.rand(6) * 20.0
+    with torch.no_grad():
+        outputs = module(torch.randn(6, 4))
+        told = module.nll(counts, outputs, factors, **module.frozen_constants(counts))
+        torch.testing.assert_close(told, module.nll(counts, outputs, factors), rtol=1e-5, atol=1e-4)
+    assert all(values.isfinite().all() for values in module.frozen_constants(counts, compiled=True).values())
+
+
 def test_nll_is_differentiable_in_scaling_factors(case) -> None:
     """Its derivative in ln s is the sum of those in ln m."""
     module = case.build(4, 5).double()

@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pydgd.core.stirling import over, polynomial, short_remainders, stirling_remainders, stirling_zeta, tables
+from pydgd.core.stirling import (
+    over,
+    polynomial,
+    short_remainders,
+    stirling_delta,
+    stirling_remainders,
+    stirling_zeta,
+    tables,
+)
 
 POINTS = [10.0 ** (step / 4) for step in range(-120, 121)]
 
@@ -38,9 +46,10 @@ def largest_error(got: Tensor, oracle: Callable[[mpmath.mpf], mpmath.mpf], point
     [
         (lambda x: stirling_remainders(x)[0], delta, 1e-15),
         (lambda x: stirling_remainders(x)[1], eta, 3e-15),
+        (stirling_delta, delta, 1e-15),
         (stirling_zeta, zeta, 2e-14),
     ],
-    ids=["delta", "eta", "zeta"],
+    ids=["delta", "eta", "delta alone", "zeta"],
 )
 def test_remainders_agree_with_mpmath(function: Callable[[Tensor], Tensor], oracle, bound: float) -> None:
     """Float64 keeps 14 digits from 1e-30 to 1e30."""

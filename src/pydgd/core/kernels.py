@@ -28,7 +28,7 @@ from torch import Tensor
 
 from pydgd.core.deviance import count_minus_mean, nb_deviance, poisson_deviance
 from pydgd.core.dispersion import LARGE_R, Dispersion, Scale, dispersion_of, scale_of
-from pydgd.core.stirling import Tables, over, stirling_remainders, tables
+from pydgd.core.stirling import Tables, over, stirling_delta, stirling_remainders, tables
 
 EPSILON = 1e-10  # the specification's guard; it decides only where the mean is 0 and the count is not
 
@@ -215,7 +215,7 @@ def nb_zero_mean(counts: Tensor, log_r: Tensor) -> Terms:
 def nb_shape(counts: Tensor, dispersion: Dispersion) -> Tensor:
     """What `nb_frozen` leaves out: ln Gamma(k+r) - ln Gamma(r) - k ln r - ln k!, in float64."""
     k, r = counts.double(), dispersion.r
-    difference = (stirling_remainders(k + r)[0] - dispersion.delta) * torch.sign(k)
+    difference = (stirling_delta(k + r) - dispersion.delta) * torch.sign(k)
     return (k + r - 0.5) * torch.log1p(k * dispersion.inverse) - k + difference - log_factorial_of(k)
 
 

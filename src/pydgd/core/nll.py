@@ -130,6 +130,7 @@ def nb_constants(
     log_r: Float[Tensor, "#n genes"],
     *,
     mask: Bool[Tensor, " genes"] | None = None,
+    plain_only: bool = False,
 ) -> Float[Tensor, "n 2"]:
     """The part of `nb_nll` that counts and dispersion decide; computed once where the dispersion is frozen.
 
@@ -137,6 +138,7 @@ def nb_constants(
         counts: Reads, whole numbers of any dtype.
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
         mask: Which genes were measured.
+        plain_only: Leave out the second column, which costs more than the first; it is NaN then.
 
     Returns:
         For ``nb_nll(constants=...)``, sums per sample in nats: of ln k! + ln Gamma(r) + k ln r -
@@ -150,10 +152,11 @@ def nb_constants(
     """
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
-    result = counts.new_empty((len(counts), 2), dtype=torch.float64)
+    result = counts.new_full((len(counts), 2), torch.nan, dtype=torch.float64)
+    wanted = (nb_shape,) if plain_only else (nb_shape, nb_saddle_of)
     for rows in row_blocks(len(counts), counts.shape[1], BLOCK):
         block, terms = take(counts[rows], columns), dispersion.terms(rows, torch.float64)
-        for column, left_out in enumerate((nb_shape, nb_saddle_of)):
+        for column, left_out in enumerate(wanted):
             result[rows, column] = -row_sums(left_out(block, terms))
     return result
 

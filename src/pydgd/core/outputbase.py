@@ -211,16 +211,21 @@ class OutputModule(nn.Module, ABC):
         )
 
     def frozen_constants(
-        self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
+        self,
+        counts: Num[Tensor, "n genes"],
+        *,
+        mask: Bool[Tensor, " genes"] | None = None,
+        compiled: bool = False,  # noqa: ARG002  # matters where there is an r per gene
     ) -> FrozenConstants:
         """What `nll` of these counts can be told once and for all while the module is frozen.
 
         Args:
             counts: Reads, shape ``(N, G)``.
             mask: True where a gene is measured.
+            compiled: As `nll` will be told.
 
         Returns:
-            Keyword arguments of `nll`.
+            Keyword arguments of `nll`, for outputs in the dtype of the weights.
         """
         each = log_factorial(counts)
         kept = each if mask is None else torch.where(mask, each, 0.0)

@@ -142,10 +142,15 @@ class OutputModuleNBFeatureDispersion(MeansOnlyModule):
         return self._log_r
 
     def frozen_constants(
-        self, counts: Num[Tensor, "n genes"], *, mask: Bool[Tensor, " genes"] | None = None
+        self,
+        counts: Num[Tensor, "n genes"],
+        *,
+        mask: Bool[Tensor, " genes"] | None = None,
+        compiled: bool = False,
     ) -> FrozenConstants:
         """Everything in `nll` that counts and r decide, so that each evaluation needs no special function."""
-        return {"constants": nb_constants(counts, self._log_r.detach(), mask=mask)}
+        plain = self.layer_means.weight.dtype != torch.float64 and not compiled
+        return {"constants": nb_constants(counts, self._log_r.detach(), mask=mask, plain_only=plain)}
 
     def _log_r_for(self, pred_means: Tensor) -> Tensor:
         if pred_means.shape[-1:] != (self.output_dim,):

@@ -209,13 +209,24 @@ def stirling_remainders(
         (tensor([1.5343e-01, 8.1061e-02, 8.3333e-08], dtype=torch.float64),
          tensor([1.3518e-01, 7.7216e-02, 8.3333e-08], dtype=torch.float64))
     """
-    delta, eta, *_ = tables(x)
+    eta = tables(x).eta
     u, next_u = 1 / x.clamp(min=1.0), 1 / (x + 1)
-    log_step = torch.log1p(1 / x)
-    delta_below = over(next_u, delta) + (x + 0.5) * log_step - 1
-    eta_below = 0.5 - x * log_step + (0.5 + over(next_u, eta)) * (x * next_u)
-    below = x < 1
-    return torch.where(below, delta_below, over(u, delta)), torch.where(below, eta_below, over(u, eta))
+    eta_below = 0.5 - x * torch.log1p(1 / x) + (0.5 + over(next_u, eta)) * (x * next_u)
+    return stirling_delta(x), torch.where(x < 1, eta_below, over(u, eta))
+
+
+def stirling_delta(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The first of `stirling_remainders` alone.
+
+    Args:
+        x: Positive arguments.
+
+    Returns:
+        The remainder for ln Gamma, to the bit.
+    """
+    delta = tables(x).delta
+    below = over(1 / (x + 1), delta) + (x + 0.5) * torch.log1p(1 / x) - 1
+    return torch.where(x < 1, below, over(1 / x.clamp(min=1.0), delta))
 
 
 def short_remainders(x: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
