@@ -118,3 +118,18 @@ def test_curvature_is_positive_definite_for_extreme_counts(problem) -> None:
             .curvature
         )
         assert (torch.linalg.eigvalsh(curvature) > 0).all()
+
+
+@pytest.mark.parametrize("widths", [(), (12,)])
+def test_a_place_is_decoded_once(problem, widths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value and curvature at one place share its outputs; another place in the same tensor has its own."""
+    made = problem("nb_feature_dispersion", widths=widths)
+    decoder, objective, z = made.model.decoder, made.objective(), made.z.clone()
+    calls, plain = [], decoder.forward_by_row
+    monkeypatch.setattr(decoder, "forward_by_row", lambda z: calls.append(len(z)) or plain(z))
+    for _ in range(2):
+        found = objective.value(z), objective.curvature(z), objective.nll(z)
+        expected = made.objective().value(z), made.objective().curvature(z), made.objective().nll(z)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+        z += 0.1
+    assert len(calls) == 2 * (1 + 3)

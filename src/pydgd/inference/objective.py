@@ -88,6 +88,7 @@ class FrozenObjective:
         with torch.no_grad():
             self._precisions = model.prior.component_precisions()
             self.spread = _spread(model.prior)
+        self._decoded: tuple[Tensor, Outputs] | None = None
 
     def of_genes(self, model: JointModel, genes: Int[Tensor, " some"]) -> "FrozenObjective":
         """The same samples seen through some of the genes, whose likelihood stands for that of all measured.
@@ -231,8 +232,15 @@ class FrozenObjective:
         return score, weight, OUTPUT_ACTIVATIONS[module.activation].log_slope(means)
 
     def _decode(self, z: Tensor) -> Outputs:
-        """Blocks have equally many rows, and no row's place matters: so neither does a sample's company."""
-        return self.model.decoder.forward_by_row(z.to(self.counts.dtype))
+        """Blocks have equally many rows, and no row's place matters: so neither does a sample's company.
+
+        A search asks for value, then slope and curvature, at one place: the last one's outputs are kept.
+        """
+        if z.requires_grad:
+            return self.model.decoder.forward_by_row(z.to(self.counts.dtype))
+        if self._decoded is None or not torch.equal(self._decoded[0], z):
+            self._decoded = z.clone(), self.model.decoder.forward_by_row(z.to(self.counts.dtype))
+        return self._decoded[1]
 
     def _value(self, z: Tensor) -> Tensor:
         return self.misfit_of(self._decode(z)) - self.model.prior.log_prob(z)
