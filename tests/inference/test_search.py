@@ -200,6 +200,16 @@ def test_more_effort_is_not_worse(problem, name: str, widths: tuple[int, ...]) -
     assert (much.value <= usual.value + 1e-2).all()
 
 
+@kinds
+def test_a_single_start_is_not_scouted(problem, name: str, widths: tuple[int, ...]) -> None:
+    """Where there is nothing to choose from, the search begins at once, however long scouts would go."""
+    made = problem(name, widths=widths, n_components=1)
+    short, long = (search(made, options=SearchOptions(scout_iter=steps)) for steps in (1, 9))
+    assert all(torch.equal(one, other) for one, other in zip(short, long, strict=True))
+    assert (short.spread == 0).all()
+    assert (short.decrement < 1e-2).all()
+
+
 def test_one_gene_and_one_component(problem) -> None:
     """The smallest model there is."""
     for name, widths in KINDS:

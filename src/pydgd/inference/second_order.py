@@ -86,12 +86,20 @@ class SecondOrder(Scheme):
             objective = objective.of_genes(self._scouted, self._genes)
         starts = self._starts.best(objective, effort.starts * options.n_starts)
         memories = [memory_for(objective, start) for start in starts]
+        if len(starts) == 1:
+            return memories, [_untried(starts[0])]
         steps = effort.scout * options.scout_iter
         scouts = [
             refine(objective, start, memory, max_iter=steps, tolerance=options.tolerance)
             for start, memory in zip(starts, memories, strict=True)
         ]
         return memories, scouts
+
+
+def _untried(start: Tensor) -> Optimum:
+    """Of the only start, which need not be compared with others."""
+    nothing = start.new_zeros(len(start))
+    return Optimum(start, nothing, nothing, nothing.long())
 
 
 def memory_for(objective: FrozenObjective, start: Tensor) -> StepMemory | None:
