@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from pydgd.errors import TrainingError
 from pydgd.training import board
 from pydgd.training.board import Board
 from pydgd.training.ranks import Ranks
@@ -37,11 +38,21 @@ class Threads(Ranks):
         self.wait()
         tensors[0].copy_(self.told[0][: len(tensors[0])])
 
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Not a sum, but that these numbers came here."""
+        return values + self.index
+
+    def joined(self, rows: torch.Tensor) -> torch.Tensor:
+        """Likewise."""
+        return rows - self.index
+
 
 @pytest.fixture
 def everyone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Threads]:
     """Processes of one machine."""
-    monkeypatch.setattr(board, "MEMORY", tmp_path)
+    # A socket's path has about a hundred letters.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(board, "MEMORY", Path())
     monkeypatch.setenv("WORLD_SIZE", str(SIZE))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(SIZE))
     barrier, told = threading.Barrier(SIZE), (torch.zeros(256, dtype=torch.uint8),)
@@ -60,20 +71,38 @@ def test_every_sum_is_that_of_all(everyone: list[Threads], tmp_path: Path, dtype
     numbers = torch.randn(SIZE, 40, 10, dtype=dtype)
 
     def sums(rank: Threads) -> list[torch.Tensor]:
-        shared, pause = Board.opened(10, dtype, rank), np.random.default_rng(rank.index)
+        shared, pause = Board.opened(160, rank), np.random.default_rng(rank.index)
         found = []
         for i in range(40):
-            n = 10 - i % 3
-            total = shared.total([numbers[rank.index, i, :4].reshape(2, 2), numbers[rank.index, i, 4:n]])
+            found.append(shared.total(numbers[rank.index, i, : 10 - i % 3]))
             time.sleep(pause.uniform(0, 2e-3))
-            found.append(total.clone())
-        return found
+        return [*found, shared.total(numbers[rank.index, :2])]
 
     first, *others = each(everyone, sums)
-    for i, total in enumerate(first):
+    for i, total in enumerate(first[:40]):
         torch.testing.assert_close(total, numbers[:, i, : len(total)].sum(0))
+    torch.testing.assert_close(first[40], numbers[:, :2].sum(0))
+    for i, total in enumerate(first):
         assert all(torch.equal(total, other[i]) for other in others)
     assert not [*tmp_path.iterdir()]
+
+
+def test_sums_that_do_not_fit_go_the_long_way(everyone: list[Threads]) -> None:
+    """As those of processes without a board, and so do rows that are joined."""
+    boards = each(everyone, lambda rank: Board.opened(80, rank))
+    many = torch.ones(81)
+    for i, one in enumerate(boards):
+        assert torch.equal(one.total(many), many + i)
+        assert torch.equal(one.joined(many), many - i)
+
+
+def test_process_that_lost_another_says_so(everyone: list[Threads]) -> None:
+    """Whether it writes to that one or waits for it."""
+    boards = each(everyone, lambda rank: Board.opened(80, rank))
+    boards.pop()
+    for one in boards:
+        with pytest.raises(TrainingError, match="another process of this training is gone"):
+            one.total(torch.ones(2))
 
 
 @pytest.mark.parametrize(("name", "value"), [("LOCAL_WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", None)])
@@ -82,7 +111,7 @@ def test_no_board_for_several_machines(
 ) -> None:
     """Nor where nobody tells how many there are."""
     monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
-    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
+    assert each(everyone, lambda rank: Board.opened(80, rank)) == [None] * SIZE
 
 
 def test_no_board_without_room(
@@ -94,7 +123,7 @@ def test_no_board_without_room(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
+    assert each(everyone, lambda rank: Board.opened(80, rank)) == [None] * SIZE
     assert not [*tmp_path.iterdir()]
-    monkeypatch.setattr(board, "MEMORY", tmp_path / "missing")
-    assert each(everyone, lambda rank: Board.opened(10, torch.float32, rank)) == [None] * SIZE
+    monkeypatch.setattr(board, "MEMORY", Path("missing"))
+    assert each(everyone, lambda rank: Board.opened(80, rank)) == [None] * SIZE

@@ -5,21 +5,24 @@ import pytest
 import torch
 
 from pydgd.training import gradients
-from pydgd.training.gradients import GradientSums
+from pydgd.training.gradients import add_gradients, shards_of
 from pydgd.training.ranks import ALONE, Ranks
 
 
 class TwiceAsMuch:
-    """In a board's place: another process with twice this one's numbers, and a word of its own."""
+    """Another process with twice this one's numbers, and a word of its own."""
 
     def __init__(self, word: float) -> None:
         self.word, self.messages = word, []
 
-    def total(self, parts: list[torch.Tensor]) -> torch.Tensor:
+    def total(self, message: torch.Tensor) -> torch.Tensor:
         """The sum with the other's."""
-        message = torch.cat(parts)
         self.messages.append(len(message))
         return torch.cat([3 * message[:-1], message[-1:] + self.word])
+
+    def joined(self, rows: torch.Tensor) -> torch.Tensor:
+        """Nobody asks."""
+        raise NotImplementedError(rows)
 
 
 @pytest.fixture
@@ -31,30 +34,31 @@ def parameters() -> list[torch.nn.Parameter]:
     return [*learning[:2], torch.nn.Parameter(torch.zeros(5)), learning[2]]
 
 
-@pytest.mark.parametrize("by_board", [True, False])
 @pytest.mark.parametrize(("mine", "theirs"), [(True, True), (False, True), (True, False)])
 def test_gradients_and_health_go_in_one_message(
-    monkeypatch: pytest.MonkeyPatch,
-    parameters: list[torch.nn.Parameter],
-    mine: bool,
-    theirs: bool,
-    by_board: bool,
+    parameters: list[torch.nn.Parameter], mine: bool, theirs: bool
 ) -> None:
     """All learn from a step, or none does; a parameter that does not learn is left out."""
     other = TwiceAsMuch(0.0 if theirs else torch.nan)
-    monkeypatch.setattr(gradients.Board, "opened", lambda *_: other if by_board else None)
-    monkeypatch.setattr(Ranks, "total", lambda _, message: other.total([message]))
     before = [None if p.grad is None else 3 * p.grad for p in parameters]
-    healthy = GradientSums(parameters, Ranks(0, 2)).add(healthy=mine)
-    assert healthy == (mine and theirs)
+    assert add_gradients(parameters, other, healthy=mine) == (mine and theirs)
     assert other.messages == [6 + 4 + 1 + 1]
     for parameter, expected in zip(parameters, before, strict=True):
         assert parameter.grad is expected is None or torch.equal(parameter.grad, expected)
 
 
-def test_alone_nothing_is_sent(parameters: list[torch.nn.Parameter]) -> None:
-    """Gradients stay what they are, and so does the word on them."""
-    before = [p.grad for p in parameters]
-    sums = GradientSums(parameters, ALONE)
-    assert [sums.add(healthy=healthy) for healthy in (True, False)] == [True, False]
-    assert all(p.grad is g for p, g in zip(parameters, before, strict=True))
+def test_processes_add_up_by_a_board_if_they_can(
+    parameters: list[torch.nn.Parameter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has room for all gradients and the word; one process, or parameters on a GPU, need none."""
+    asked = []
+    monkeypatch.setattr(gradients.Board, "opened", lambda n_bytes, _: asked.append(n_bytes))
+    both = Ranks(0, 2)
+    assert shards_of(ALONE, parameters) is ALONE
+    assert shards_of(both, [torch.nn.Parameter(torch.zeros(3, device="meta"))]) is both
+    assert not asked
+    assert shards_of(both, parameters) is both
+    assert asked[0] >= 4 * (6 + 4 + 5 + 1 + 1)
+    board = TwiceAsMuch(0.0)
+    monkeypatch.setattr(gradients.Board, "opened", lambda *_: board)
+    assert shards_of(both, parameters) is board

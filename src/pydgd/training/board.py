@@ -1,68 +1,96 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Memory that all processes of one machine see: sums by it need no copies through the network's layers."""
+"""Memory that all processes of one machine see: sums by it need no network and no more threads."""
 
+import math
 import os
+import shutil
+import socket
 import tempfile
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pydgd.training.ranks import Ranks
+from pydgd.training.ranks import Ranks, other_gone
 
 MEMORY = Path("/dev/shm")  # noqa: S108  of Linux: files that are never on a disk
 _LONGEST_PATH = 256
+# So many bytes begin where numbers of any type may.
+_ALIGNED = 64
 
 
 class Board:
-    """Each process writes its numbers, and reads those of all.
+    """Each process writes its numbers, tells the others, and reads those of all.
 
-    There are two pages, used in turn. Whoever comes back to a page has met the others over the other one, so
-    all have read it; one meeting per sum is enough.
+    There are two pages, used in turn. Whoever comes back to a page has heard from the others since, so all
+    have read it; one word of each to each is enough for a sum.
 
     Args:
-        pages: What all see, (2, processes, numbers).
-        ranks: The processes.
+        pages: Bytes that all see, (2, processes, bytes).
+        others: Connections to the other processes.
+        ranks: All of them.
     """
 
-    def __init__(self, pages: Tensor, ranks: Ranks) -> None:
-        self._pages, self._ranks, self._turn = pages, ranks, 0
-        self._sum = pages.new_empty(pages.shape[2])
+    def __init__(self, pages: Tensor, others: list[socket.socket], ranks: Ranks) -> None:
+        self._pages, self._others, self._ranks, self._turn = pages, others, ranks, 0
+        weakref.finalize(self, _close, others)
 
     @classmethod
-    def opened(cls, n_numbers: int, dtype: torch.dtype, ranks: Ranks) -> "Board | None":
-        """One for sums of up to so many numbers, or None where processes cannot have it.
+    def opened(cls, n_bytes: int, ranks: Ranks) -> "Board | None":
+        """One for sums of up to so many bytes, or None where processes cannot have it.
 
         That is if they are on several machines or on an unknown number, if the machine has no such memory, or
         too little left of it.
 
         Args:
-            n_numbers: Of one process.
-            dtype: Theirs.
+            n_bytes: Of one process.
             ranks: All processes, which call this together.
         """
         if not _on_one_machine():
             return None
-        n_all = 2 * ranks.size * n_numbers
-        path = _told(_reserved(n_all * dtype.itemsize) if ranks.index == 0 else "", ranks)
-        if not path:
+        n_bytes = math.ceil(n_bytes / _ALIGNED) * _ALIGNED
+        n_all = 2 * ranks.size * n_bytes
+        folder = _told(_reserved(n_all) if ranks.index == 0 else "", ranks)
+        if not folder:
             return None
-        pages = torch.from_file(path, shared=True, size=n_all, dtype=dtype)
-        # The file has no name any more once all have it, so none is left behind however they end.
+        pages = torch.from_file(f"{folder}/pages", shared=True, size=n_all, dtype=torch.uint8)
+        others = _connected(Path(folder), ranks)
+        # Files have no names any more once all have them, so none is left behind however the processes end.
         ranks.wait()
         if ranks.index == 0:
-            Path(path).unlink()
-        return cls(pages.view(2, ranks.size, n_numbers), ranks)
+            shutil.rmtree(folder)
+        return cls(pages.view(2, ranks.size, n_bytes), others, ranks)
 
-    def total(self, parts: Sequence[Tensor]) -> Tensor:
-        """The sum over all processes of these tensors laid end to end, in memory that the next call takes."""
-        n = sum(part.numel() for part in parts)
-        page = self._pages[self._turn, :, :n]
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes, the same bits for each."""
+        n_bytes = values.numel() * values.dtype.itemsize
+        if n_bytes > self._pages.shape[2]:
+            return self._ranks.total(values)
+        page = self._pages[self._turn, :, :n_bytes].view(values.dtype)
         self._turn = 1 - self._turn
-        torch.cat([part.reshape(-1) for part in parts], out=page[self._ranks.index])
-        self._ranks.wait()
-        return torch.sum(page, dim=0, out=self._sum[:n])
+        page[self._ranks.index].copy_(values.detach().reshape(-1))
+        self._meet()
+        total = page[0] + page[1]
+        for others in page[2:]:
+            total += others
+        return total.view_as(values)
+
+    def joined(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, those of process 0 first; the same number of rows from each."""
+        return self._ranks.joined(rows)
+
+    def _meet(self) -> None:
+        """Until all have come here. What was written before is read after."""
+        try:
+            for other in self._others:
+                other.sendall(b".")
+            for other in self._others:
+                if not other.recv(1):
+                    raise ConnectionResetError("Connection closed by peer")
+        except OSError as error:
+            raise other_gone(error) from error
 
 
 def _on_one_machine() -> bool:
@@ -72,22 +100,21 @@ def _on_one_machine() -> bool:
 
 
 def _reserved(n_bytes: int) -> str:
-    """Path of a file in memory with room for so many bytes; "" if there is none.
+    """A folder in memory with a file of so many bytes; "" if there is no room.
 
     Room that is only promised would end a process that writes there.
     """
     try:
-        handle, path = tempfile.mkstemp(prefix="pydgd-", dir=MEMORY)
+        folder = tempfile.mkdtemp(prefix="pydgd-", dir=MEMORY)
     except OSError:
         return ""
     try:
-        os.posix_fallocate(handle, 0, n_bytes)
+        with Path(folder, "pages").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
     except OSError:
-        Path(path).unlink()
+        shutil.rmtree(folder)
         return ""
-    finally:
-        os.close(handle)
-    return path
+    return folder
 
 
 def _told(path: str, ranks: Ranks) -> str:
@@ -95,3 +122,20 @@ def _told(path: str, ranks: Ranks) -> str:
     letters = torch.tensor([*path.encode().ljust(_LONGEST_PATH, b"\0")], dtype=torch.uint8)
     ranks.share([letters])
     return bytes(letters.tolist()).rstrip(b"\0").decode()
+
+
+def _connected(folder: Path, ranks: Ranks) -> list[socket.socket]:
+    """A connection to each other process: to those before it, and from those after it."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / str(ranks.index)))
+        door.listen(ranks.size)
+        ranks.wait()
+        others = [socket.socket(socket.AF_UNIX) for _ in range(ranks.index)]
+        for number, other in enumerate(others):
+            other.connect(str(folder / str(number)))
+        return others + [door.accept()[0] for _ in range(ranks.index + 1, ranks.size)]
+
+
+def _close(others: Iterable[socket.socket]) -> None:
+    for other in others:
+        other.close()

@@ -18,7 +18,7 @@ from pydgd.errors import TrainingError
 from pydgd.inference.search import SearchOptions, find_representations
 from pydgd.training.best import BestState
 from pydgd.training.counts import Batch, TrainingCounts, n_batches
-from pydgd.training.gradients import GradientSums
+from pydgd.training.gradients import add_gradients, shards_of
 from pydgd.training.hardware import PROCESSOR, Hardware
 from pydgd.training.keeper import Keeper
 from pydgd.training.optimisers import Optimisers
@@ -151,7 +151,7 @@ class Run:
             n_samples=self.n_samples,
             n_steps=n_batches(self.n_samples, config.batch_size) * config.epochs,
         )
-        self.gradients = GradientSums(self.optimisers.shared, ranks)
+        self.shards = shards_of(ranks, self.optimisers.shared)
         self.best = BestState(model, representations)
         self.epoch, self.batch, self.n_steps, self.n_skipped = 0, 0, 0, 0
         self.sums = (0.0, 0.0, 0)
@@ -188,7 +188,7 @@ class Run:
                 "no batch of this epoch gave finite gradients, so training cannot go on; lower "
                 "learning_rate, or look for extreme counts or samples"
             )
-        self.model.prior.update(self.representations.z.detach(), max_iter=REFIT_ITER, shards=self.ranks)
+        self.model.prior.update(self.representations.z.detach(), max_iter=REFIT_ITER, shards=self.shards)
         nll, prior_nll = self.ranks.total(torch.tensor(self.sums[:2], dtype=torch.float64)).tolist()
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, (0.0, 0.0, 0)
         return nll / n_seen / self.counts.n_genes, prior_nll / n_seen
@@ -213,7 +213,9 @@ class Run:
         torch.autograd.backward((nll + prior_nll - hyper) / batch.n_samples)
         own = nll.item(), prior_nll.item()
         healthy = all(map(math.isfinite, (*own, self.optimisers.own_length())))
-        usable = self.gradients.add(healthy=healthy)
+        usable = healthy
+        if self.ranks.size > 1:
+            usable = add_gradients(self.optimisers.shared, self.shards, healthy=healthy)
         length = self.optimisers.shared_length()
         self.n_steps += 1
         usable = usable and math.isfinite(length)

@@ -94,10 +94,15 @@ def _others_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of gloo and nccl
-        raise TrainingError(
-            f"another process of this training is gone ({str(error)[:200]}); see what that one said, and "
-            "start all of them again, from the last kept state if there is one"
-        ) from error
+        raise other_gone(error) from error
+
+
+def other_gone(reason: object) -> TrainingError:
+    """What to say when another process is gone."""
+    return TrainingError(
+        f"another process of this training is gone ({str(reason)[:200]}); see what that one said, and "
+        "start all of them again, from the last kept state if there is one"
+    )
 
 
 ALONE = Ranks()
