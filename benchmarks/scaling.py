@@ -25,6 +25,7 @@ from _figures import Figures
 SAMPLES, GENES = (1_000, 10_000, 100_000), (1_000, 4_000, 16_000)
 SAMPLES_QUICK, GENES_QUICK = (500, 2_000), (500, 2_000)
 LATENT_DIMS = (8, 32, 128)
+N_TURNS = 5
 OPTIONS = {"latent_dim": 32, "n_components": 16, "seed": 0, "validation": 0.0}
 
 # What one of several processes runs; the first one tells.
@@ -176,9 +177,11 @@ def processes(figures, quick):
         ((500, 500, 256),) if quick else ((4_000, 5_000, 256), (4_000, 16_000, 512), (8_000, 5_000, 1_024))
     )
     for samples, genes, batch_size in shapes:
-        shape = {"samples": samples, "genes": genes, "epochs": 6, "options": {"batch_size": batch_size}}
-        alone, together = on_ranks(1, shape), on_ranks(2, shape)
-        times = alone["wall"] / together["wall"]
+        shape = {"samples": samples, "genes": genes, "epochs": 10, "options": {"batch_size": batch_size}}
+        runs = [(on_ranks(1, shape), on_ranks(2, shape)) for _ in range(1 if quick else N_TURNS)]
+        alone, together = runs[0]
+        # By turns, for the machine's own speed moves by 5 % within minutes.
+        times = float(np.median([a["wall"] for a, _ in runs]) / np.median([b["wall"] for _, b in runs]))
         must = (">= 1.7", times >= 1.7) if batch_size == shapes[0][2] else ()
         figures.add(
             f"{samples:,} x {genes:,}, {batch_size} in a step: 2 gloo processes, times as fast as 1",
