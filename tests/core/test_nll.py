@@ -121,12 +121,14 @@ def test_constants_give_the_same_nll(dtype: torch.dtype, r_shape, masked: bool) 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_plain_constants_are_the_first_column(masked: bool) -> None:
-    """To the bit; the other column is NaN, so that float64 means cannot take it unnoticed."""
-    counts, _, log_r = draw(1)
+    """To the bit; kernels that take the other one refuse them."""
+    counts, mu, log_r = draw(1)
     mask = torch.arange(G) % 3 > 0 if masked else None
     plain = nb_constants(counts, log_r, mask=mask, plain_only=True)
     assert torch.equal(plain[:, 0], nb_constants(counts, log_r, mask=mask)[:, 0])
-    assert plain[:, 1].isnan().all()
+    for other in ({"mu": mu.double()}, {"mu": mu.float(), "compiled": True}):
+        with pytest.raises(ValueError, match="make them without plain_only"):
+            nb_nll(counts, log_r=log_r, mask=mask, constants=plain, **other)
 
 
 def test_constants_and_a_trained_dispersion_exclude_each_other() -> None:

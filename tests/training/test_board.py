@@ -39,8 +39,14 @@ class Threads(Ranks):
         tensors[0].copy_(self.told[0][: len(tensors[0])])
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
-        """Not a sum, but that these numbers came here."""
-        return values + self.index
+        """A sum of one number; of more, that they came here."""
+        if len(values) > 1:
+            return values + self.index
+        self.told[1][self.index] = values[0]
+        self.wait()
+        total = self.told[1].sum()[None]
+        self.wait()
+        return total
 
     def joined(self, rows: torch.Tensor) -> torch.Tensor:
         """Likewise."""
@@ -55,7 +61,7 @@ def everyone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Threads]:
     monkeypatch.setattr(board, "MEMORY", Path())
     monkeypatch.setenv("WORLD_SIZE", str(SIZE))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(SIZE))
-    barrier, told = threading.Barrier(SIZE), (torch.zeros(256, dtype=torch.uint8),)
+    barrier, told = threading.Barrier(SIZE), (torch.zeros(256, dtype=torch.uint8), torch.zeros(SIZE))
     return [Threads(i, SIZE, barrier, told) for i in range(SIZE)]
 
 
@@ -127,3 +133,47 @@ def test_no_board_without_room(
     assert not [*tmp_path.iterdir()]
     monkeypatch.setattr(board, "MEMORY", Path("missing"))
     assert each(everyone, lambda rank: Board.opened(80, rank)) == [None] * SIZE
+
+
+def test_no_board_where_memory_is_each_ones_own(
+    everyone: list[Threads], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in containers of one machine: the others do not find what the first one has made."""
+    monkeypatch.setattr(board, "_told", lambda path, rank: path if rank.index == 0 else "elsewhere")
+    assert each(everyone, lambda rank: Board.opened(80, rank)) == [None] * SIZE
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("error", [TrainingError("another process is gone"), KeyboardInterrupt()])
+@pytest.mark.parametrize("place", ["_told", "_connected", "posix_fallocate"])
+def test_nothing_is_left_of_a_start_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+    everyone: list[Threads],
+    tmp_path: Path,
+    error: BaseException,
+    place: str,
+) -> None:
+    """Wherever it did: the memory would be taken until the machine is started anew."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(board, "_told", lambda path, _: path)
+    monkeypatch.setattr(board, "_all_see", lambda *_: True)
+    monkeypatch.setattr(board.os if place == "posix_fallocate" else board, place, fail)
+    with pytest.raises(type(error)):
+        Board.opened(80, everyone[0])
+    assert not [*tmp_path.iterdir()]
+
+
+def test_who_does_not_come_is_taken_for_gone(
+    monkeypatch: pytest.MonkeyPatch, everyone: list[Threads]
+) -> None:
+    """After as long as torch's groups wait; in the midst of a training, and at its start."""
+    monkeypatch.setattr(board, "LONGEST_WAIT", 0.1)
+    boards = each(everyone, lambda rank: Board.opened(80, rank))
+    with pytest.raises(TrainingError, match=r"another process of this training is gone \(timed out"):
+        boards[0].total(torch.ones(2))
+    monkeypatch.setattr(Threads, "wait", lambda _: None)
+    with pytest.raises(TrainingError, match="another process of this training is gone"):
+        board._connected(Path(), everyone[0])

@@ -61,6 +61,19 @@ def test_more_processes_than_cores_share_them(machine) -> None:
     assert bound(machine) == {4, 5}
 
 
+@pytest.mark.parametrize("call", ["sched_getaffinity", "sched_setaffinity"])
+def test_a_system_that_forbids_it_is_let_be(machine, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """It would have been for speed only; an error inside comes out as it is."""
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(f"os.{call}", forbidden)
+    with pytest.raises(ZeroDivisionError), own_cores():
+        raise ZeroDivisionError
+    assert machine[0] == set(range(8))
+
+
 def test_beside_a_gpu_nothing_is_bound(machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cores near it are not these."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)

@@ -85,6 +85,18 @@ def test_an_epoch_goes_on_where_it_was_left(source) -> None:
             assert all(torch.equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
+def test_each_batch_has_one_of_some_neighbours(matrix: np.ndarray) -> None:
+    """Of as many as there are batches; so every process has as much to do in each, give or take two."""
+    given = in_memory(matrix, np.arange(N))
+    batches = epoch(given)
+    for batch in batches:
+        strata = batch.rows // len(batches)
+        assert len(set(strata.tolist())) == len(batch.rows)
+    for size in (2, 3, 5):
+        shares = [[len(batch.rows) for batch in epoch(given, ranks=Ranks(i, size))] for i in range(size)]
+        assert np.ptp(shares, axis=0).max() <= 2
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_processes_share_the_samples(source, matrix: np.ndarray, size: int) -> None:
     """Each takes its own, in as many steps as the others, and all together take every one."""

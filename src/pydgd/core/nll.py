@@ -34,7 +34,7 @@ def nb_nll(
     scaling_factors: Float[Tensor, " n"] | None = None,
     log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
     mask: Bool[Tensor, " genes"] | None = None,
-    constants: Float[Tensor, "n 2"] | None = None,
+    constants: Float[Tensor, "n columns"] | None = None,
     compiled: bool = False,
     block: int | None = None,
 ) -> Float[Tensor, " n"]:
@@ -63,7 +63,8 @@ def nb_nll(
         Minus the sum of ln f, in nats. Differentiable once in `mu` and `log_r`.
 
     Raises:
-        ValueError: If `constants` come with a `log_r` that wants a gradient, or `scaling_factors` want one.
+        ValueError: If `constants` come with a `log_r` that wants a gradient, or are not for this kernel; if
+            `scaling_factors` want a gradient.
 
     Example:
         >>> counts, mu = torch.tensor([[0, 5], [2, 3]]), torch.full((2, 2), 4.0)
@@ -83,6 +84,10 @@ def nb_nll(
     sums = GeneSums(columns, evaluator, block, _fixed(scaling_factors))
     plain = mu.dtype != torch.float64 and not compiled
     if constants is not None:
+        if not plain and constants.shape[1] == 1:
+            raise ValueError(
+                "these constants are for float32 means and no compiled kernel; make them without plain_only"
+            )
         return _nll(sums, counts, mu, log_r, constants[:, 0 if plain else 1])
     return _nll(sums, counts, mu, log_r, sums.factorials(counts, log_factorial) if plain else None)
 
@@ -131,14 +136,14 @@ def nb_constants(
     *,
     mask: Bool[Tensor, " genes"] | None = None,
     plain_only: bool = False,
-) -> Float[Tensor, "n 2"]:
+) -> Float[Tensor, "n columns"]:
     """The part of `nb_nll` that counts and dispersion decide; computed once where the dispersion is frozen.
 
     Args:
         counts: Reads, whole numbers of any dtype.
         log_r: Natural log of the inverse dispersion, gene-wise (1, G) or (N, G).
         mask: Which genes were measured.
-        plain_only: Leave out the second column, which costs more than the first; it is NaN then.
+        plain_only: Leave out the second column, which costs more than the first.
 
     Returns:
         For ``nb_nll(constants=...)``, sums per sample in nats: of ln k! + ln Gamma(r) + k ln r -
@@ -152,8 +157,8 @@ def nb_constants(
     """
     columns = _columns(mask)
     dispersion = DispersionRows(log_r, columns)
-    result = counts.new_full((len(counts), 2), torch.nan, dtype=torch.float64)
     wanted = (nb_shape,) if plain_only else (nb_shape, nb_saddle_of)
+    result = counts.new_empty((len(counts), len(wanted)), dtype=torch.float64)
     for rows in row_blocks(len(counts), counts.shape[1], BLOCK):
         block, terms = take(counts[rows], columns), dispersion.terms(rows, torch.float64)
         for column, left_out in enumerate(wanted):

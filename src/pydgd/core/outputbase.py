@@ -180,7 +180,7 @@ class OutputModule(nn.Module, ABC):
         *,
         log_factorial: Float[Tensor, "n genes"] | Float[Tensor, " n"] | None = None,
         mask: Bool[Tensor, " genes"] | None = None,
-        constants: Float[Tensor, "n 2"] | None = None,
+        constants: Float[Tensor, "n columns"] | None = None,
         compiled: bool = False,
     ) -> Float[Tensor, " n"]:
         """Minus the log-mass of each sample, summed over genes: the unchecked path of training and search.

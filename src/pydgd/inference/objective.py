@@ -239,6 +239,7 @@ class FrozenObjective:
         if z.requires_grad:
             return self.model.decoder.forward_by_row(z.to(self.counts.dtype))
         if self._decoded is None or not torch.equal(self._decoded[0], z):
+            self._decoded = None  # the old ones' memory serves the new
             self._decoded = z.clone(), self.model.decoder.forward_by_row(z.to(self.counts.dtype))
         return self._decoded[1]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Memory that all processes of one machine see: sums by it need no network and no more threads."""
 
+import logging
 import math
 import os
 import shutil
@@ -8,6 +9,7 @@ import socket
 import tempfile
 import weakref
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -16,9 +18,13 @@ from torch import Tensor
 from pydgd.training.ranks import Ranks, other_gone
 
 MEMORY = Path("/dev/shm")  # noqa: S108  of Linux: files that are never on a disk
+LONGEST_WAIT = 30 * 60.0
+"""Seconds after which a process that does not come is taken for gone, as in torch's groups."""
 _LONGEST_PATH = 256
-# So many bytes begin where numbers of any type may.
+# Parts of pages begin at multiples of so many bytes, so that numbers of any type may begin there.
 _ALIGNED = 64
+
+_log = logging.getLogger(__name__)
 
 
 class Board:
@@ -52,15 +58,19 @@ class Board:
             return None
         n_bytes = math.ceil(n_bytes / _ALIGNED) * _ALIGNED
         n_all = 2 * ranks.size * n_bytes
-        folder = _told(_reserved(n_all) if ranks.index == 0 else "", ranks)
-        if not folder:
-            return None
-        pages = torch.from_file(f"{folder}/pages", shared=True, size=n_all, dtype=torch.uint8)
-        others = _connected(Path(folder), ranks)
-        # Files have no names any more once all have them, so none is left behind however the processes end.
-        ranks.wait()
-        if ranks.index == 0:
-            shutil.rmtree(folder)
+        made = _reserved(n_all) if ranks.index == 0 else ""
+        try:
+            folder = _told(made, ranks)
+            if not _all_see(folder, ranks):
+                _log.info("gradients go through the network: processes have no memory that all of them see")
+                return None
+            pages = torch.from_file(f"{folder}/pages", shared=True, size=n_all, dtype=torch.uint8)
+            others = _connected(Path(folder), ranks)
+            ranks.wait()
+        finally:
+            # Open files need no names, and without one nothing is left behind however the processes end.
+            if made:
+                shutil.rmtree(made, ignore_errors=True)
         return cls(pages.view(2, ranks.size, n_bytes), others, ranks)
 
     def total(self, values: Tensor) -> Tensor:
@@ -73,8 +83,8 @@ class Board:
         page[self._ranks.index].copy_(values.detach().reshape(-1))
         self._meet()
         total = page[0] + page[1]
-        for others in page[2:]:
-            total += others
+        for part in page[2:]:
+            total += part
         return total.view_as(values)
 
     def joined(self, rows: Tensor) -> Tensor:
@@ -102,7 +112,7 @@ def _on_one_machine() -> bool:
 def _reserved(n_bytes: int) -> str:
     """A folder in memory with a file of so many bytes; "" if there is no room.
 
-    Room that is only promised would end a process that writes there.
+    It is taken at once: a process that writes where a file has none yet, and the memory is full, is killed.
     """
     try:
         folder = tempfile.mkdtemp(prefix="pydgd-", dir=MEMORY)
@@ -111,9 +121,11 @@ def _reserved(n_bytes: int) -> str:
     try:
         with Path(folder, "pages").open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
-    except OSError:
+    except BaseException as error:
         shutil.rmtree(folder)
-        return ""
+        if isinstance(error, OSError):
+            return ""
+        raise
     return folder
 
 
@@ -124,16 +136,37 @@ def _told(path: str, ranks: Ranks) -> str:
     return bytes(letters.tolist()).rstrip(b"\0").decode()
 
 
+def _all_see(folder: str, ranks: Ranks) -> bool:
+    """Whether there is a folder; containers of one machine may each have another memory."""
+    blind = not folder or not Path(folder, "pages").exists()
+    return not bool(ranks.total(torch.tensor([float(blind)])))
+
+
 def _connected(folder: Path, ranks: Ranks) -> list[socket.socket]:
     """A connection to each other process: to those before it, and from those after it."""
-    with socket.socket(socket.AF_UNIX) as door:
+    with ExitStack() as opened:
+        door = opened.enter_context(_socket())
         door.bind(str(folder / str(ranks.index)))
         door.listen(ranks.size)
         ranks.wait()
-        others = [socket.socket(socket.AF_UNIX) for _ in range(ranks.index)]
-        for number, other in enumerate(others):
-            other.connect(str(folder / str(number)))
-        return others + [door.accept()[0] for _ in range(ranks.index + 1, ranks.size)]
+        others = [opened.enter_context(_socket()) for _ in range(ranks.index)]
+        try:
+            for number, other in enumerate(others):
+                other.connect(str(folder / str(number)))
+            others += [opened.enter_context(door.accept()[0]) for _ in range(ranks.index + 1, ranks.size)]
+        except OSError as error:
+            raise other_gone(error) from error
+        for other in others:
+            other.settimeout(LONGEST_WAIT)  # one that is accepted does not have the door's
+        opened.pop_all()
+    door.close()
+    return others
+
+
+def _socket() -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    made.settimeout(LONGEST_WAIT)
+    return made
 
 
 def _close(others: Iterable[socket.socket]) -> None:

@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -12,23 +12,26 @@ import torch
 def own_cores() -> Iterator[None]:
     """Keep this process to its share of the cores, as MPI's launchers do.
 
-    Else a thread that brings another process's sums may wait, while it could run elsewhere, until a step is
-    over. Nothing is done where someone has bound the processes before, where cores are fewer than processes,
-    with a GPU (whose place decides which cores are near), or on systems without such calls.
+    Else the system may put two processes on one core for a while, and all wait for these. Nothing is done
+    where someone has bound the processes before, where cores are fewer than processes, with a GPU (whose
+    place decides which cores are near), or where the system has no such calls or forbids them. Threads that
+    are made meanwhile keep to the share also afterwards.
     """
-    shares = _shares()
-    if shares is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, shares)
+    before = None
+    with suppress(OSError):
+        share = _share()
+        if share is not None:
+            before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, share)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        if before is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(0, before)
 
 
-def _shares() -> list[int] | None:
+def _share() -> list[int] | None:
     """Cores of this process, or None to leave it as it is."""
     if not hasattr(os, "sched_setaffinity") or torch.cuda.is_available():
         return None

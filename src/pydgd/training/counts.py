@@ -107,8 +107,9 @@ class CountsInMemory:
         dealt, own = _dealt(n, steps, generator), ranks.own(n)
         begin, end = int(own[0]), int(own[-1]) + 1
         order = begin + dealt[begin:end].argsort(stable=True)
-        shares, n_samples = (x.bincount(minlength=steps).tolist() for x in (dealt[begin:end], dealt))
-        for rows, n_together in zip(torch.split(order, shares)[skip:], n_samples[skip:], strict=True):
+        own_sizes = dealt[begin:end].bincount(minlength=steps).tolist()
+        sizes = dealt.bincount(minlength=steps).tolist()
+        for rows, n_together in zip(torch.split(order, own_sizes)[skip:], sizes[skip:], strict=True):
             yield Batch(
                 rows - begin,
                 self.counts[rows],

@@ -122,6 +122,8 @@ def _kept(
         "options": config.model_dump(mode="json"),
         # Batches out of a file come in another order.
         "whether counts are streamed": isinstance(source, CountsInMemory),
+        # Which samples are a process's, and in which batch: states from before had it otherwise.
+        "order of samples": "stretches, dealt by strata",
         **facts,
     }
     return Keeper.opened(checkpoints, known, ranks=ranks)

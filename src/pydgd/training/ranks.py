@@ -71,8 +71,9 @@ class Ranks:
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Give every process those of process 0, in place."""
         if self.size > 1:
-            for tensor in tensors:
-                distributed.broadcast(tensor, src=0)
+            with _others_named():
+                for tensor in tensors:
+                    distributed.broadcast(tensor, src=0)
 
     def agreed(self, *, wish: bool) -> bool:
         """What process 0 wishes."""

@@ -137,6 +137,31 @@ def test_reported_bound_counts_and_densities_are_those_of_the_result(
     assert fit.lower_bound == pytest.approx(log_prob.mean().item())
 
 
+class Counted:
+    """One process that counts its messages."""
+
+    def __init__(self) -> None:
+        self.n_messages = 0
+
+    def total(self, values: Tensor) -> Tensor:
+        """Nothing is added."""
+        self.n_messages += 1
+        return values
+
+    def joined(self, rows: Tensor) -> Tensor:
+        """Nobody asks."""
+        raise NotImplementedError(rows)
+
+
+def test_two_messages_for_an_iteration(overlapping: Tensor, start: dict[str, Tensor]) -> None:
+    """All that an E step says goes in one, and the scatter in another: each waits for the slowest process."""
+    shards, kind = Counted(), COVARIANCE_TYPES["tied"]
+    fit = run_em(
+        overlapping, parameters("tied", start), kind, reg_covar=1e-6, tol=1e-9, max_iter=7, shards=shards
+    )
+    assert shards.n_messages == 1 + 2 * fit.n_iter
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_component_without_rows_keeps_its_place(name: str, overlapping: Tensor) -> None:
     """Responsibilities of zero leave the mean where it was, and everything finite."""

@@ -141,6 +141,7 @@ def run_em(
     expected = expectation(z, start, kind, shards)
     while n_iter < max_iter and not converged:
         parameters = m_step(z, expected, parameters, kind, reg_covar, shards)
-        last, expected = expected, expectation(z, parameters, kind, shards)
-        n_iter, converged = n_iter + 1, abs(expected.bound - last.bound) <= tol * abs(last.bound)
+        last_bound = expected.bound
+        expected = expectation(z, parameters, kind, shards)
+        n_iter, converged = n_iter + 1, abs(expected.bound - last_bound) <= tol * abs(last_bound)
     return EMFit(parameters, expected.bound, n_iter, converged, expected.counts, expected.log_prob)
