@@ -86,8 +86,8 @@ class CountsInMemory:
 
     Example:
         >>> source = CountsInMemory(torch.ones(5, 2), torch.ones(5))
-        >>> [len(batch.rows) for batch in source.batches(torch.Generator(), batch_size=4)]
-        [3, 2]
+        >>> sorted(len(batch.rows) for batch in source.batches(torch.Generator(), batch_size=4))
+        [2, 3]
     """
 
     def __init__(self, counts: Float[Tensor, "n genes"], scaling_factors: Float[Tensor, " n"]) -> None:
