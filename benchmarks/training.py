@@ -87,9 +87,11 @@ def kills(figures, n_kills):
         folder = Path(name)
         counts = folder / "normals.h5ad"
         simulate_cohort(n_tissues=4, n_per_tissue=40, n_genes=400, seed=0).normals.write_h5ad(counts)
-        start = time.perf_counter()
-        os.waitpid(in_child(lambda: train_command(counts, folder / "whole.dgd")), 0)
-        seconds = time.perf_counter() - start
+        for _ in range(2):  # the first one also warms up what later ones find ready
+            (folder / "whole.dgd").unlink(missing_ok=True)
+            start = time.perf_counter()
+            os.waitpid(in_child(lambda: train_command(counts, folder / "whole.dgd")), 0)
+            seconds = time.perf_counter() - start
         whole = pydgd.DGD.load(folder / "whole.dgd").provenance["sha256"]
         same, killed, resumed = 0, 0, 0
         for i in range(n_kills):
