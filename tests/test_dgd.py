@@ -130,6 +130,12 @@ def test_seed_decides(cohort: Simulation, options: dict) -> None:
     assert bits(DGD.fit(cohort.normals, seed=1, **OPTIONS, **options)) != bits(first)
 
 
+def test_one_batch_gives_the_same_model_again(cohort: Simulation) -> None:
+    """With all samples in one batch too; no seed can change what it holds."""
+    first = DGD.fit(cohort.normals, **OPTIONS)
+    assert_same_model(DGD.fit(cohort.normals, **OPTIONS), first)
+
+
 def test_fit_does_not_change_the_data(cohort: Simulation) -> None:
     """Counts, obs and var stay as they were."""
     before = cohort.normals.copy()
